@@ -1,0 +1,9 @@
+//! SIP (RFC 3261): from bytes to a leg.
+//!
+//! ```text
+//!  bytes ─▶ framing ─▶ message ─▶ transaction ─▶ dialog, session ─▶ leg ─▶ base::leg
+//!                                 └──────────── endpoint ───────┘   └ sdp, rtp
+//! ```
+//! [`session`] is the seam between the endpoint and the legs.
+
+pub mod session;
