@@ -1,1 +1,97 @@
-fn main() {}
+//! `cargo xtask`: every command of the project, the same on a laptop and in CI.
+//!
+//! This program is built before anything is installed, so it depends on nothing that needs a system library: it installs
+//! what is missing (and says so), then builds and starts the real programs.
+
+mod fuzz;
+mod setup;
+mod shell;
+
+use anyhow::{Result, bail};
+use shell::Cargo;
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  run [--no-demo] [--for 20s]   start the gateway and a conference simulator, place a real call, leave pictures
+  test [filter]                 everything: check, unit tests, end-to-end calls with real peers, a minute of each fuzz target
+  check                         format, lints, the structure of the house
+  e2e [filter]                  only the end-to-end calls
+  fuzz [target] [--for 60s]     fuzz one target or all; without a target each gets the time
+  bench [filter]                measure against named peers; writes target/bench/latest.json
+  deny                          licences and sources of all dependencies (cargo-deny)
+  setup                         install what is missing, and nothing else
+";
+
+fn main() -> Result<()> {
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    if fuzz::is_compiler_wrapper() {
+        return fuzz::wrap_compiler(&arguments);
+    }
+    if arguments.is_empty() {
+        print!("{HELP}");
+        return Ok(());
+    }
+    let command = arguments.remove(0);
+    match command.as_str() {
+        "run" => run(&arguments),
+        "test" => test(&arguments),
+        "check" => check(),
+        "e2e" => e2e(&arguments),
+        "fuzz" => fuzz::command(&arguments),
+        "bench" => bench(&arguments),
+        "deny" => deny(),
+        "setup" => setup::install(&[setup::BUILD, setup::PEERS, setup::BENCH]),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => bail!("there is no command {other:?}; `cargo xtask help` lists them"),
+    }
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    setup::install(&[setup::BUILD, setup::PEERS])?;
+    Cargo::new("build").args(["-p", "gatewayd", "-p", "meet-sim", "-p", "e2e"]).run()?;
+    shell::Program::built("demo").args(arguments).run()
+}
+
+fn test(arguments: &[String]) -> Result<()> {
+    setup::install(&[setup::BUILD, setup::PEERS])?;
+    setup::nextest()?;
+    if arguments.is_empty() {
+        check()?;
+    }
+    Cargo::new("nextest").args(["run", "--workspace", "--exclude", "e2e", "--no-tests", "pass"]).args(arguments).run()?;
+    e2e(arguments)?;
+    if arguments.is_empty() {
+        fuzz::command(&[])?;
+    }
+    Ok(())
+}
+
+/// End-to-end tests share the machine's two cores with browsers and encoders, so they run one after the other.
+fn e2e(arguments: &[String]) -> Result<()> {
+    setup::install(&[setup::BUILD, setup::PEERS])?;
+    setup::nextest()?;
+    Cargo::new("build").args(["-p", "gatewayd", "-p", "meet-sim"]).run()?;
+    Cargo::new("nextest").args(["run", "-p", "e2e", "--test-threads", "1", "--no-tests", "pass"]).args(arguments).run()
+}
+
+fn check() -> Result<()> {
+    setup::install(&[setup::BUILD])?;
+    Cargo::new("fmt").args(["--all", "--check"]).run()?;
+    Cargo::new("clippy").args(["--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]).run()?;
+    Cargo::new("test").args(["--quiet", "-p", "floors"]).run()
+}
+
+fn bench(arguments: &[String]) -> Result<()> {
+    setup::install(&[setup::BUILD, setup::PEERS, setup::BENCH])?;
+    Cargo::new("build").args(["--release", "-p", "gatewayd", "-p", "meet-sim", "-p", "bench"]).run()?;
+    shell::Program::released("bench").args(arguments).run()
+}
+
+fn deny() -> Result<()> {
+    setup::cargo_tool("cargo-deny", "deny")?;
+    Cargo::new("deny").args(["--offline", "check", "--config", ".deny.toml", "licenses", "bans", "sources"]).run()
+}

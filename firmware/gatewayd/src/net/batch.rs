@@ -1,0 +1,204 @@
+//! `recvmmsg` and `sendmmsg`: many datagrams for one system call.
+//!
+//! Own headers rather than nix's `MultiHeaders`, which leaves `msg_controllen` and `msg_namelen` as the kernel shortened
+//! them: after one packet without a stamp every later one would lose its stamp.
+
+use base::limits::DATAGRAM_BYTES;
+use nix::libc;
+use std::mem::MaybeUninit;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
+use std::{io, ptr};
+
+/// Datagrams taken or sent by one system call.
+pub const BATCH: usize = 32;
+const CONTROL_BYTES: usize = 128;
+
+/// Room for one batch of received datagrams; used again for every call.
+pub struct Receiver {
+    buffers: Vec<[u8; DATAGRAM_BYTES]>,
+    control: Vec<Control>,
+    names: Vec<libc::sockaddr_storage>,
+    lengths: [usize; BATCH],
+    control_lengths: [usize; BATCH],
+    received: usize,
+}
+
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+struct Control([u8; CONTROL_BYTES]);
+
+/// One received datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Datagram<'a> {
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// Its bytes, cut at [`DATAGRAM_BYTES`].
+    pub data: &'a [u8],
+    /// When the kernel or the card saw it, since the Unix epoch.
+    pub stamp: Option<Duration>,
+}
+
+impl Default for Receiver {
+    fn default() -> Self {
+        // SAFETY: sockaddr_storage is plain data; all zeroes is a valid value of it (AF_UNSPEC).
+        let name: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
+        Self {
+            buffers: vec![[0; DATAGRAM_BYTES]; BATCH],
+            control: vec![Control([0; CONTROL_BYTES]); BATCH],
+            names: vec![name; BATCH],
+            lengths: [0; BATCH],
+            control_lengths: [0; BATCH],
+            received: 0,
+        }
+    }
+}
+
+impl Receiver {
+    /// Takes what waits on the socket, up to [`BATCH`] datagrams, without blocking.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing waits; what else the kernel says, such as `ConnectionRefused` after an ICMP error.
+    pub fn receive(&mut self, fd: BorrowedFd<'_>) -> io::Result<usize> {
+        self.received = 0;
+        let mut iovs = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
+        let mut headers: [MaybeUninit<libc::mmsghdr>; BATCH] = [const { MaybeUninit::zeroed() }; BATCH];
+        for (i, header) in headers.iter_mut().enumerate() {
+            iovs[i] = libc::iovec { iov_base: self.buffers[i].as_mut_ptr().cast(), iov_len: DATAGRAM_BYTES };
+            // SAFETY: mmsghdr is plain data; zeroed above, which is valid for it.
+            let message = unsafe { &mut header.assume_init_mut().msg_hdr };
+            message.msg_name = (&raw mut self.names[i]).cast();
+            message.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            message.msg_iov = &raw mut iovs[i];
+            message.msg_iovlen = 1;
+            message.msg_control = (&raw mut self.control[i]).cast();
+            message.msg_controllen = CONTROL_BYTES as _;
+        }
+        // SAFETY: every header points at buffers of the lengths it states, which outlive the call.
+        let count = unsafe {
+            libc::recvmmsg(
+                fd.as_raw_fd(),
+                headers.as_mut_ptr().cast(),
+                BATCH as libc::c_uint,
+                libc::MSG_DONTWAIT as _,
+                ptr::null_mut(),
+            )
+        };
+        let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        for (i, header) in headers.iter().enumerate().take(count) {
+            // SAFETY: zeroed at the start and filled in by the kernel.
+            let header = unsafe { header.assume_init_ref() };
+            self.lengths[i] = (header.msg_len as usize).min(DATAGRAM_BYTES);
+            self.control_lengths[i] = (header.msg_hdr.msg_controllen as usize).min(CONTROL_BYTES);
+        }
+        self.received = count;
+        Ok(count)
+    }
+
+    /// What the last [`receive`](Self::receive) took.
+    pub fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
+        (0..self.received).filter_map(|i| {
+            Some(Datagram {
+                from: address(&self.names[i])?,
+                data: &self.buffers[i][..self.lengths[i]],
+                stamp: stamp(&self.control[i].0[..self.control_lengths[i]]),
+            })
+        })
+    }
+}
+
+/// Sends `packets` in order and returns how many the kernel took; fewer means that its buffer is full.
+///
+/// # Errors
+/// What the kernel says of the first packet.
+pub fn send(fd: BorrowedFd<'_>, packets: &[(SocketAddr, &[u8])]) -> io::Result<usize> {
+    let packets = &packets[..packets.len().min(BATCH)];
+    let mut names: [MaybeUninit<libc::sockaddr_storage>; BATCH] = [const { MaybeUninit::zeroed() }; BATCH];
+    let mut iovs = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
+    let mut headers: [MaybeUninit<libc::mmsghdr>; BATCH] = [const { MaybeUninit::zeroed() }; BATCH];
+    for (i, (to, data)) in packets.iter().enumerate() {
+        iovs[i] = libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
+        let length = write_address(*to, &mut names[i]);
+        // SAFETY: mmsghdr is plain data; zeroed above, which is valid for it.
+        let message = unsafe { &mut headers[i].assume_init_mut().msg_hdr };
+        message.msg_name = names[i].as_mut_ptr().cast();
+        message.msg_namelen = length;
+        message.msg_iov = &raw mut iovs[i];
+        message.msg_iovlen = 1;
+    }
+    // SAFETY: `packets.len()` headers are set up; the kernel only reads the buffers they point at, which outlive the call.
+    let sent = unsafe {
+        libc::sendmmsg(
+            fd.as_raw_fd(),
+            headers.as_mut_ptr().cast(),
+            packets.len() as libc::c_uint,
+            libc::MSG_DONTWAIT as _,
+        )
+    };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+fn address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    match libc::c_int::from(storage.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the family says that the kernel wrote a sockaddr_in, and the storage is large enough for one.
+            let v4 = unsafe { &*ptr::from_ref(storage).cast::<libc::sockaddr_in>() };
+            let ip = Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr));
+            Some(SocketAddr::new(IpAddr::V4(ip), u16::from_be(v4.sin_port)))
+        }
+        libc::AF_INET6 => {
+            // SAFETY: the family says that the kernel wrote a sockaddr_in6, and the storage is large enough for one.
+            let v6 = unsafe { &*ptr::from_ref(storage).cast::<libc::sockaddr_in6>() };
+            let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
+            Some(SocketAddr::new(ip.to_canonical(), u16::from_be(v6.sin6_port)))
+        }
+        _ => None,
+    }
+}
+
+fn write_address(to: SocketAddr, storage: &mut MaybeUninit<libc::sockaddr_storage>) -> libc::socklen_t {
+    match to {
+        SocketAddr::V4(to) => {
+            let v4 = libc::sockaddr_in {
+                sin_family: libc::AF_INET as libc::sa_family_t,
+                sin_port: to.port().to_be(),
+                sin_addr: libc::in_addr { s_addr: u32::from(*to.ip()).to_be() },
+                sin_zero: [0; 8],
+            };
+            // SAFETY: sockaddr_storage is at least as large and as aligned as sockaddr_in.
+            unsafe { storage.as_mut_ptr().cast::<libc::sockaddr_in>().write(v4) };
+            size_of::<libc::sockaddr_in>() as libc::socklen_t
+        }
+        SocketAddr::V6(to) => {
+            let v6 = libc::sockaddr_in6 {
+                sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                sin6_port: to.port().to_be(),
+                sin6_flowinfo: to.flowinfo(),
+                sin6_addr: libc::in6_addr { s6_addr: to.ip().octets() },
+                sin6_scope_id: to.scope_id(),
+            };
+            // SAFETY: sockaddr_storage is at least as large and as aligned as sockaddr_in6.
+            unsafe { storage.as_mut_ptr().cast::<libc::sockaddr_in6>().write(v6) };
+            size_of::<libc::sockaddr_in6>() as libc::socklen_t
+        }
+    }
+}
+
+/// The stamp in a control message of `SCM_TIMESTAMPING`: three timespecs, software first, raw hardware last.
+/// A hardware stamp is in the card's own clock, so the software one is what maps to ours.
+fn stamp(control: &[u8]) -> Option<Duration> {
+    const HEADER: usize = size_of::<libc::cmsghdr>();
+    let header = control.get(..HEADER)?;
+    // SAFETY: `header` holds a whole cmsghdr, and read_unaligned takes any alignment.
+    let header: libc::cmsghdr = unsafe { ptr::read_unaligned(header.as_ptr().cast()) };
+    if header.cmsg_level != libc::SOL_SOCKET || header.cmsg_type != libc::SCM_TIMESTAMPING {
+        return None;
+    }
+    let software = control.get(HEADER..HEADER + size_of::<libc::timespec>())?;
+    // SAFETY: `software` holds a whole timespec, and read_unaligned takes any alignment.
+    let software: libc::timespec = unsafe { ptr::read_unaligned(software.as_ptr().cast()) };
+    let seconds = u64::try_from(software.tv_sec).ok()?;
+    let nanos = u32::try_from(software.tv_nsec).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+    (seconds > 0).then(|| Duration::new(seconds, nanos))
+}

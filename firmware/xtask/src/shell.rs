@@ -1,0 +1,102 @@
+//! Starting other programs: each is printed before it runs, and its failure names it.
+
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The workspace's folder.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
+}
+
+/// Where cargo builds.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// A program about to be run in the workspace's folder.
+pub struct Program(Command);
+
+impl Program {
+    /// `name`, found on the path.
+    pub fn new(name: impl AsRef<std::ffi::OsStr>) -> Self {
+        let mut command = Command::new(name);
+        command.current_dir(root());
+        Self(command)
+    }
+
+    /// A program of this workspace as the tests build it.
+    pub fn built(name: &str) -> Self {
+        Self::new(target().join("debug").join(name))
+    }
+
+    /// A program of this workspace, optimised.
+    pub fn released(name: &str) -> Self {
+        Self::new(target().join("release").join(name))
+    }
+
+    /// Adds arguments.
+    pub fn args<S: AsRef<std::ffi::OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
+        self.0.args(arguments);
+        self
+    }
+
+    /// Sets a variable of its environment.
+    pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    /// Runs it and waits.
+    ///
+    /// # Errors
+    /// If it cannot be started or ends with another status than 0.
+    pub fn run(mut self) -> Result<()> {
+        let line = self.line();
+        eprintln!("+ {line}");
+        let status = self.0.status().with_context(|| format!("cannot start `{line}`"))?;
+        if !status.success() {
+            bail!("`{line}` failed: {status}");
+        }
+        Ok(())
+    }
+
+    /// Starts it and goes on.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start(mut self) -> Result<std::process::Child> {
+        let line = self.line();
+        eprintln!("+ {line} &");
+        self.0.spawn().with_context(|| format!("cannot start `{line}`"))
+    }
+
+    /// Whether it runs and ends with status 0; says nothing.
+    pub fn succeeds(mut self) -> bool {
+        self.0.output().is_ok_and(|output| output.status.success())
+    }
+
+    /// Whether it ends with status 0 and prints just `answer`.
+    pub fn succeeds_with(mut self, answer: &str) -> bool {
+        let output = self.0.output();
+        output.is_ok_and(|output| output.status.success() && output.stdout.trim_ascii() == answer.as_bytes())
+    }
+
+    fn line(&self) -> String {
+        let words = std::iter::once(self.0.get_program()).chain(self.0.get_args());
+        words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// `cargo`, the one that runs us.
+pub struct Cargo;
+
+impl Cargo {
+    /// `cargo <command>`.
+    #[allow(clippy::new_ret_no_self, reason = "a cargo call is a program like any other")]
+    pub fn new(command: &str) -> Program {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        Program::new(cargo).args([command])
+    }
+}
