@@ -1,1 +1,4 @@
-//! e2e
+//! Real calls with real peers: what they need to be started, fed and judged.
+
+pub mod pattern;
+pub mod sound;
