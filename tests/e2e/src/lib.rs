@@ -1,4 +1,8 @@
 //! Real calls with real peers: what they need to be started, fed and judged.
 
+pub mod lab;
 pub mod pattern;
+pub mod picture;
+pub mod process;
+pub mod room;
 pub mod sound;
