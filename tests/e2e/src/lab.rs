@@ -18,9 +18,11 @@ impl Lab {
     pub fn new(name: &str) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("gantry-e2e-").tempdir().context("a fresh folder")?;
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("the workspace")?;
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
+        let target =
+            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
         let artefacts = target.join("e2e").join(name);
-        std::fs::create_dir_all(&artefacts).with_context(|| format!("cannot make {}", artefacts.display()))?;
+        std::fs::create_dir_all(&artefacts)
+            .with_context(|| format!("cannot make {}", artefacts.display()))?;
         Ok(Self { folder, artefacts })
     }
 

@@ -4,5 +4,7 @@ pub mod lab;
 pub mod pattern;
 pub mod picture;
 pub mod process;
+pub mod referee;
 pub mod room;
 pub mod sound;
+pub mod wire;

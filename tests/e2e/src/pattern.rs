@@ -85,7 +85,8 @@ pub fn read_in(picture: &Luma, (x, y, width, height): (usize, usize, usize, usiz
     if read != blocks(number) {
         return None;
     }
-    let flash = mean(picture, (x + width * 5 / 8, x + width * 7 / 8), (y + height * 5 / 8, y + height * 7 / 8));
+    let flash =
+        mean(picture, (x + width * 5 / 8, x + width * 7 / 8), (y + height * 5 / 8, y + height * 7 / 8));
     Some(Reading { number, flash: flash > THRESHOLD })
 }
 

@@ -59,6 +59,7 @@ pub fn make_video(width: usize, height: usize, fps: u32, frames: u16, output: &[
     let mut ffmpeg = Command::new("ffmpeg")
         .args(["-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "gray", "-s", &format!("{width}x{height}")])
         .args(["-r", &fps.to_string(), "-i", "-"])
+        .args(["-pix_fmt", "yuv420p"])
         .args(output)
         .stdin(Stdio::piped())
         .spawn()

@@ -32,7 +32,9 @@ impl Process {
         let mut command = Command::new(program);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         configure(&mut command);
-        let mut child = command.spawn().with_context(|| format!("cannot start {name}; `cargo xtask setup` installs it"))?;
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("cannot start {name}; `cargo xtask setup` installs it"))?;
         let output = Arc::new(Output::default());
         if let Some(stdout) = child.stdout.take() {
             collect(stdout, Arc::clone(&output));
@@ -50,7 +52,9 @@ impl Process {
     /// If it has ended.
     pub fn say(&mut self, line: &str) -> Result<()> {
         let stdin = self.stdin.as_mut().with_context(|| format!("{} takes no input", self.name))?;
-        writeln!(stdin, "{line}").and_then(|()| stdin.flush()).with_context(|| format!("{} has ended", self.name))
+        writeln!(stdin, "{line}")
+            .and_then(|()| stdin.flush())
+            .with_context(|| format!("{} has ended", self.name))
     }
 
     /// Everything it printed so far.
@@ -100,7 +104,8 @@ impl Process {
     /// # Errors
     /// If `kill` fails.
     pub fn signal(&self, name: &str) -> Result<()> {
-        let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status()?;
+        let status =
+            Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status()?;
         if !status.success() {
             bail!("{} (pid {}) could not be sent {name}", self.name, self.child.id());
         }
@@ -119,7 +124,11 @@ impl Process {
                 return Ok(status);
             }
             if Instant::now() >= deadline {
-                bail!("{} did not end within {limit:?}; it printed:\n{}", self.name, tail(&self.printed(), 3_000));
+                bail!(
+                    "{} did not end within {limit:?}; it printed:\n{}",
+                    self.name,
+                    tail(&self.printed(), 3_000)
+                );
             }
             let printed = self.output.text.lock().unwrap_or_else(PoisonError::into_inner);
             drop(self.output.grown.wait_timeout(printed, Duration::from_millis(50)));
@@ -168,7 +177,9 @@ fn collect(stream: impl Read + Send + 'static, output: Arc<Output>) {
 pub fn built(name: &str) -> Result<PathBuf> {
     let here = std::env::current_exe().context("where am I")?;
     let found = here.ancestors().skip(1).take(3).map(|folder| folder.join(name)).find(|path| path.is_file());
-    found.with_context(|| format!("{name} is not built; run `cargo xtask e2e`, or `cargo build -p {name}` first"))
+    found.with_context(|| {
+        format!("{name} is not built; run `cargo xtask e2e`, or `cargo build -p {name}` first")
+    })
 }
 
 /// Polls `check` until it gives something.

@@ -2,9 +2,9 @@
 
 use crate::lab::{Lab, free_port};
 use crate::pattern::Luma;
+use crate::picture;
 use crate::process::{Process, eventually};
 use crate::sound::{self, Sound};
-use crate::picture;
 use anyhow::{Context, Result, bail};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -203,7 +203,20 @@ impl Room {
 
 fn make_camera(path: &Path, (width, height): (usize, usize)) -> Result<()> {
     let file = path.to_str().context("path is no text")?;
-    let output = ["-an", "-c:v", "libx264", "-preset", "ultrafast", "-qp", "18", "-bf", "0", "-pix_fmt", "yuv420p", file];
+    let output = [
+        "-an",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-qp",
+        "18",
+        "-bf",
+        "0",
+        "-pix_fmt",
+        "yuv420p",
+        file,
+    ];
     picture::make_video(width, height, u32::from(FPS), SECONDS * FPS, &output)
 }
 
@@ -235,7 +248,8 @@ fn settings(folder: &Path, port: u16, config: &RoomConfig) -> Result<String> {
     if let Some(ca) = &config.ca {
         writeln!(text, "sip_cafile {}", ca.display())?;
     }
-    let modules = ["stdio", "opus", "g722", "g711", "aufile", "sndfile", "avcodec", "avformat", "fakevideo", "swscale"];
+    let modules =
+        ["stdio", "opus", "g722", "g711", "aufile", "sndfile", "avcodec", "avformat", "fakevideo", "swscale"];
     for module in modules.into_iter().chain(["snapshot", "srtp", "uuid"]) {
         writeln!(text, "module {module}.so")?;
     }

@@ -68,7 +68,8 @@ impl Sound {
     #[must_use]
     pub fn share_with(&self, hz: f32, from: f32) -> f32 {
         let windows = ((self.seconds() - from) / 0.1).floor().max(0.0) as usize;
-        let heard = |i: &usize| self.level(hz, from + *i as f32 * 0.1, from + (*i + 1) as f32 * 0.1) > TONE / 4.0;
+        let heard =
+            |i: &usize| self.level(hz, from + *i as f32 * 0.1, from + (*i + 1) as f32 * 0.1) > TONE / 4.0;
         (0..windows).filter(heard).count() as f32 / windows.max(1) as f32
     }
 
@@ -121,7 +122,11 @@ impl Sound {
     /// If it is no such file.
     pub fn read_wav(path: &Path) -> Result<Self> {
         let wav = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        ensure!(wav.len() > 44 && &wav[..4] == b"RIFF" && &wav[8..12] == b"WAVE", "{} is no WAV", path.display());
+        ensure!(
+            wav.len() > 44 && &wav[..4] == b"RIFF" && &wav[8..12] == b"WAVE",
+            "{} is no WAV",
+            path.display()
+        );
         let (mut at, mut format) = (12, None);
         while at + 8 <= wav.len() {
             let size = u32::from_le_bytes([wav[at + 4], wav[at + 5], wav[at + 6], wav[at + 7]]) as usize;
@@ -135,7 +140,8 @@ impl Sound {
                     let (channels, rate) = format.context("WAV without format")?;
                     let length = if size == 0 { body.len() } else { size.min(body.len()) };
                     let frames = body[..length].chunks_exact(2 * channels.max(1));
-                    let samples = frames.map(|frame| f32::from(i16::from_le_bytes([frame[0], frame[1]])) / 32_768.0);
+                    let samples =
+                        frames.map(|frame| f32::from(i16::from_le_bytes([frame[0], frame[1]])) / 32_768.0);
                     return Ok(Self { rate, samples: samples.collect() });
                 }
                 _ => {}

@@ -1,0 +1,140 @@
+//! The referee on the wire: tshark captures loopback and says what was there. It knows nothing of our code.
+
+use crate::lab::Lab;
+use crate::process::Process;
+use anyhow::{Context, Result, ensure};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// A running capture.
+pub struct Capture {
+    process: Process,
+    path: PathBuf,
+}
+
+/// One RTP packet as tshark dissected it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RtpPacket {
+    /// Seconds since the epoch.
+    pub at: f64,
+    /// UDP port it left from.
+    pub from: u16,
+    /// UDP port it went to.
+    pub to: u16,
+    /// Synchronisation source.
+    pub ssrc: u32,
+    /// Sequence number.
+    pub sequence: u16,
+    /// RTP timestamp.
+    pub timestamp: u32,
+    /// Marker bit.
+    pub marker: bool,
+    /// Payload type.
+    pub payload_type: u8,
+    /// What it carries.
+    pub payload: Vec<u8>,
+}
+
+impl Capture {
+    /// Captures what `filter` (pcap syntax) lets through on loopback, into an artefact of this name.
+    ///
+    /// # Errors
+    /// If tshark does not come up.
+    pub fn start(lab: &Lab, name: &str, filter: &str) -> Result<Self> {
+        let path = lab.artefact(name);
+        let process = Process::start("tshark", |command| {
+            command.args(["-i", "lo", "-q", "-B", "32", "-f", filter, "-w"]).arg(&path);
+        })?;
+        process.wait_for("Capturing on", Duration::from_secs(20))?;
+        Ok(Self { process, path })
+    }
+
+    /// Ends it; what was captured can then be asked.
+    ///
+    /// # Errors
+    /// If tshark does not end.
+    pub fn stop(mut self) -> Result<Evidence> {
+        // INT is how tshark is asked to write its buffers out and close the file.
+        self.process.signal("INT")?;
+        self.process.wait(Duration::from_secs(20))?;
+        Ok(Evidence { path: self.path.clone() })
+    }
+}
+
+/// A finished capture.
+pub struct Evidence {
+    path: PathBuf,
+}
+
+impl Evidence {
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The values of `fields` in every packet that `filter` (display syntax) lets through; one row a packet.
+    ///
+    /// # Errors
+    /// If tshark refuses.
+    pub fn fields(&self, filter: &str, decode_as: &[String], fields: &[&str]) -> Result<Vec<Vec<String>>> {
+        let mut command = Command::new("tshark");
+        command.arg("-r").arg(&self.path).args(["-Y", filter, "-T", "fields", "-E", "separator=/t"]);
+        command.args(decode_as.iter().flat_map(|rule| ["-d", rule]));
+        command.args(fields.iter().flat_map(|field| ["-e", field]));
+        let output = command.output().context("cannot start tshark")?;
+        ensure!(output.status.success(), "tshark: {}", String::from_utf8_lossy(&output.stderr));
+        let rows = String::from_utf8_lossy(&output.stdout);
+        Ok(rows.lines().map(|row| row.split('\t').map(str::to_owned).collect()).collect())
+    }
+
+    /// The RTP packets to or from UDP port `port`, in the order of their capture.
+    ///
+    /// # Errors
+    /// If tshark refuses.
+    pub fn rtp(&self, port: u16) -> Result<Vec<RtpPacket>> {
+        let fields = [
+            "frame.time_epoch",
+            "udp.srcport",
+            "udp.dstport",
+            "rtp.ssrc",
+            "rtp.seq",
+            "rtp.timestamp",
+            "rtp.marker",
+            "rtp.p_type",
+            "rtp.payload",
+        ];
+        let rows =
+            self.fields(&format!("rtp && udp.port=={port}"), &[format!("udp.port=={port},rtp")], &fields)?;
+        Ok(rows.iter().filter_map(|row| parse_rtp(row)).collect())
+    }
+
+    /// SIP messages: `INVITE`, `200 INVITE`, `BYE` and so on, in order.
+    ///
+    /// # Errors
+    /// If tshark refuses.
+    pub fn sip(&self, port: u16) -> Result<Vec<String>> {
+        let decode = [format!("udp.port=={port},sip"), format!("tcp.port=={port},sip")];
+        let rows = self.fields("sip", &decode, &["sip.Status-Code", "sip.CSeq.method"])?;
+        let name = |row: &Vec<String>| row.join(" ").trim().to_owned();
+        Ok(rows.iter().map(name).collect())
+    }
+}
+
+fn parse_rtp(row: &[String]) -> Option<RtpPacket> {
+    let [at, from, to, ssrc, sequence, timestamp, marker, payload_type, payload] = row else { return None };
+    let hex = payload.replace(':', "");
+    let byte = |at: usize| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    Some(RtpPacket {
+        at: at.parse().ok()?,
+        from: from.parse().ok()?,
+        to: to.parse().ok()?,
+        ssrc: u32::from_str_radix(ssrc.trim_start_matches("0x"), 16).ok()?,
+        sequence: sequence.parse().ok()?,
+        timestamp: timestamp.parse().ok()?,
+        marker: marker == "1" || marker == "True",
+        payload_type: payload_type.parse().ok()?,
+        payload: (0..hex.len()).step_by(2).map_while(byte).collect(),
+    })
+}
