@@ -4,7 +4,7 @@
 //!  ┌──┬──┬──┬── … ──┬──┬──┐  top ninth: 19 blocks, each a twentieth of the width, from the left edge:
 //!  │██│  │b15│ … │b0│ p│  │  white, black, 16 bits of the frame's number (most significant first, white is 1), even parity
 //!  ├──┴──┴──┴── … ──┴──┴──┤
-//!  │   grey, with a bar    │  the bar moves one step a frame, so a frozen picture is seen by eye as well
+//!  │ texture, with a bar   │  the bar moves one step a frame, so a frozen picture is seen by eye as well
 //!  │   that moves   ┌─────┐│
 //!  │                │flash││  lower right quarter: white while the beep sounds, else dark
 //!  └────────────────┴─────┘┘
@@ -47,7 +47,7 @@ pub struct Reading {
 /// Draws frame `number`, with the flash lit or dark.
 #[must_use]
 pub fn draw(width: usize, height: usize, number: u16, flash: bool) -> Luma {
-    let mut pixels = vec![GREY; width * height];
+    let mut pixels: Vec<u8> = (0..width * height).map(|i| texture(i % width, i / width)).collect();
     let mut fill = |x0: usize, y0: usize, x1: usize, y1: usize, value: u8| {
         for row in pixels.chunks_exact_mut(width).take(y1).skip(y0) {
             row[x0..x1].fill(value);
@@ -88,6 +88,12 @@ pub fn read_in(picture: &Luma, (x, y, width, height): (usize, usize, usize, usiz
     let flash =
         mean(picture, (x + width * 5 / 8, x + width * 7 / 8), (y + height * 5 / 8, y + height * 7 / 8));
     Some(Reading { number, flash: flash > THRESHOLD })
+}
+
+/// A still texture, so that a picture that stands alone takes several packets as a real one does.
+fn texture(x: usize, y: usize) -> u8 {
+    let hash = (x / 4).wrapping_mul(0x9E37_79B1) ^ (y / 4).wrapping_mul(0x85EB_CA77);
+    GREY + (hash >> 13 & 31) as u8
 }
 
 fn blocks(number: u16) -> Vec<bool> {

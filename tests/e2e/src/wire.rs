@@ -229,8 +229,7 @@ type Frames = ((usize, usize), Vec<Vec<u8>>);
 
 /// Decodes Annex B to grey pictures through YUV4MPEG, whose header says the size.
 fn decode_grey(stream: &[u8]) -> Result<Frames> {
-    let arguments =
-        ["-v", "error", "-fflags", "nobuffer", "-f", "h264", "-i", "-", "-fps_mode", "passthrough"];
+    let arguments = ["-v", "error", "-f", "h264", "-i", "-", "-fps_mode", "passthrough"];
     let output = pipe(
         "ffmpeg",
         &[&arguments[..], &["-f", "yuv4mpegpipe", "-strict", "-1", "-pix_fmt", "gray", "-"]].concat(),
