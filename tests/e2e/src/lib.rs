@@ -1,6 +1,7 @@
 //! Real calls with real peers: what they need to be started, fed and judged.
 
 pub mod browser;
+pub mod gateway;
 pub mod lab;
 pub mod pattern;
 pub mod picture;
