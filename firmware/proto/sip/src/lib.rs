@@ -6,4 +6,8 @@
 //! ```
 //! [`session`] is the seam between the endpoint and the legs.
 
+pub mod headers;
+pub mod message;
 pub mod session;
+pub mod status;
+pub mod uri;
