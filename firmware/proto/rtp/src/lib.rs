@@ -1,1 +1,23 @@
-//! rtp
+//! RTP and RTCP (RFC 3550) with what room systems put round them: SDES keys, payload formats, keys pressed, jitter.
+//!
+//! Pure: packets and time come in as arguments, packets and frames go out through a sink. A leg holds one
+//! [`RtpSession`] per m-line:
+//!
+//! ```text
+//!  datagram ─▶ latch ─▶ SRTP ─▶ demux ─┬─RTP──▶ jitter (sound) | reorder (picture) ─▶ depacketise ─▶ EncodedFrame
+//!                                      └─RTCP─▶ reports, keyframe requests, bandwidth
+//!  EncodedFrame ─▶ packetise ─▶ SRTP ─▶ pacing ─▶ datagram
+//! ```
+//!
+//! Every parser takes any bytes at all and never panics; what is no RTP is dropped and counted.
+
+pub mod packet;
+pub mod session;
+pub mod srtp;
+
+pub use packet::{Channel, RtpHeader};
+pub use session::config::{
+    Config, DtmfFormat, Format, H264Mode, KeyframeRequests, RecvFormat, Remote, RtcpTransport, SendFormat,
+};
+pub use session::{Incoming, RtpOutput, RtpSession, RtpStats};
+pub use srtp::{CryptoAttribute, CryptoSuite, SrtpError, SrtpKeys};
