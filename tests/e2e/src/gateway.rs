@@ -16,6 +16,12 @@ pub const MEETING: &str = "1234567890123";
 /// The gateway's domain.
 pub const DOMAIN: &str = "meet.example.com";
 
+/// What a caller dials for `meeting`.
+#[must_use]
+pub fn alias(meeting: &str) -> String {
+    format!("sip:{meeting}@{DOMAIN}")
+}
+
 /// What a gateway of a test is told.
 #[derive(Debug, Clone)]
 pub struct GatewayConfig {
@@ -115,12 +121,6 @@ impl Gateway {
         let status = self.wait_status("a call ended", limit, ended).await?;
         let last = status["ended"].as_array().and_then(|ended| ended.last()).cloned().unwrap_or_default();
         Ok(last["cause"].as_str().unwrap_or_default().to_owned())
-    }
-
-    /// The address to dial for `meeting`, by UDP.
-    #[must_use]
-    pub fn uri(&self, meeting: &str) -> String {
-        format!("sip:{meeting}@{}", self.udp)
     }
 
     /// The process, for signals and figures.

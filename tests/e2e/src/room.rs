@@ -7,6 +7,7 @@ use crate::process::{Process, eventually};
 use crate::sound::{self, Sound};
 use anyhow::{Context, Result, bail};
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -65,11 +66,16 @@ pub struct RoomConfig {
     pub ca: Option<PathBuf>,
     /// Size of its camera's picture.
     pub size: (usize, usize),
+    /// Where it sends its calls: the gateway's address for its transport.
+    pub proxy: SocketAddr,
 }
 
-impl Default for RoomConfig {
-    fn default() -> Self {
+impl RoomConfig {
+    /// A room with camera, Opus and UDP that calls through `proxy`.
+    #[must_use]
+    pub const fn new(proxy: SocketAddr) -> Self {
         Self {
+            proxy,
             transport: Transport::Udp,
             audio: Audio::Opus,
             video: true,
@@ -229,7 +235,10 @@ fn account(port: u16, config: &RoomConfig) -> String {
     let (audio, _) = config.audio.baresip();
     let video = if config.video { ";video_codecs=H264" } else { "" };
     let srtp = if config.srtp { ";mediaenc=srtp-mand" } else { "" };
-    format!("<sip:room@127.0.0.1:{port};transport={transport}>;regint=0;audio_codecs={audio}{video}{srtp}\n")
+    let proxy = format!("outbound=\"sip:{};transport={transport}\"", config.proxy);
+    format!(
+        "<sip:room@127.0.0.1:{port};transport={transport}>;regint=0;{proxy};audio_codecs={audio}{video}{srtp}\n"
+    )
 }
 
 fn settings(folder: &Path, port: u16, config: &RoomConfig) -> Result<String> {
