@@ -1,0 +1,132 @@
+//! Opus (RFC 6716) by libopus, mono at 48 kHz; stereo that comes is mixed down by the library.
+
+use crate::{AudioDecoder, AudioEncoder, DecodeError, EncodeError, MAX_SOUND_BYTES};
+use opus::{Application, Bitrate, Channels};
+
+/// Samples per second, in and out.
+pub const RATE: u32 = 48_000;
+/// Most samples in a packet: 120 ms (RFC 6716 2.1.4).
+const MAX_SAMPLES: usize = 5760;
+/// Loss the encoder prepares for by FEC, in percent.
+const EXPECTED_LOSS: i32 = 10;
+/// 2.5 ms, the step of concealment.
+const STEP: usize = 120;
+
+/// An Opus decoder of one stream.
+#[derive(Debug)]
+pub struct Decoder {
+    inner: opus::Decoder,
+    block: Vec<f32>,
+}
+
+impl Decoder {
+    /// A decoder that has heard nothing yet.
+    ///
+    /// # Errors
+    /// [`DecodeError::Broken`] with the library's code if there is no memory for one.
+    pub fn new() -> Result<Self, DecodeError> {
+        let inner = opus::Decoder::new(RATE, Channels::Mono).map_err(broken)?;
+        Ok(Self { inner, block: vec![0.0; MAX_SAMPLES] })
+    }
+}
+
+fn broken(error: opus::Error) -> DecodeError {
+    DecodeError::Broken(error.code() as i32)
+}
+
+impl AudioDecoder for Decoder {
+    fn rate(&self) -> u32 {
+        RATE
+    }
+
+    fn decode(&mut self, packet: &[u8], out: &mut Vec<f32>) -> Result<(), DecodeError> {
+        if packet.len() > MAX_SOUND_BYTES {
+            return Err(DecodeError::TooLong(packet.len()));
+        }
+        if packet.is_empty() {
+            // to the library this means a lost packet
+            return Err(DecodeError::Broken(0));
+        }
+        let samples = self.inner.decode_float(packet, &mut self.block, false).map_err(broken)?;
+        out.extend_from_slice(self.block.get(..samples).unwrap_or_default());
+        Ok(())
+    }
+
+    fn conceal(&mut self, samples: usize, out: &mut Vec<f32>) {
+        let end = out.len() + samples;
+        while out.len() < end {
+            let wanted = (end - out.len()).min(MAX_SAMPLES).next_multiple_of(STEP).min(MAX_SAMPLES);
+            match self.inner.decode_float(&[], &mut self.block[..wanted], false) {
+                Ok(made) if made > 0 => out.extend_from_slice(self.block.get(..made).unwrap_or_default()),
+                _ => break,
+            }
+        }
+        out.resize(end, 0.0);
+    }
+
+    fn recover(&mut self, next: &[u8], samples: usize, out: &mut Vec<f32>) {
+        let usable =
+            samples.is_multiple_of(STEP) && (STEP..=MAX_SAMPLES).contains(&samples) && !next.is_empty();
+        if usable && next.len() <= MAX_SOUND_BYTES {
+            if let Ok(made) = self.inner.decode_float(next, &mut self.block[..samples], true) {
+                out.extend_from_slice(self.block.get(..made).unwrap_or_default());
+                return;
+            }
+        }
+        self.conceal(samples, out);
+    }
+}
+
+/// An Opus encoder of one stream: speech, constrained VBR, FEC on, DTX off.
+#[derive(Debug)]
+pub struct Encoder {
+    inner: opus::Encoder,
+    packet: Vec<u8>,
+}
+
+impl Encoder {
+    /// An encoder at `bps` bits per second.
+    ///
+    /// # Errors
+    /// [`EncodeError::Failed`] with the library's code.
+    pub fn new(bps: u32) -> Result<Self, EncodeError> {
+        let build = || {
+            let mut inner = opus::Encoder::new(RATE, Channels::Mono, Application::Voip)?;
+            inner.set_complexity(5)?;
+            inner.set_inband_fec(true)?;
+            inner.set_packet_loss_perc(EXPECTED_LOSS)?;
+            inner.set_dtx(false)?;
+            inner.set_vbr_constraint(true)?;
+            Ok(inner)
+        };
+        let inner = build().map_err(|error: opus::Error| EncodeError::Failed(error.code() as i32))?;
+        let mut encoder = Self { inner, packet: vec![0; 1500] };
+        encoder.set_bitrate(bps);
+        Ok(encoder)
+    }
+}
+
+impl AudioEncoder for Encoder {
+    fn rate(&self) -> u32 {
+        RATE
+    }
+
+    fn encode(&mut self, block: &[f32], out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        // 2.5, 5, 10, 20, 40, 60 ms (RFC 6716 2.1.4)
+        if !matches!(block.len(), 120 | 240 | 480 | 960 | 1920 | 2880) {
+            return Err(EncodeError::Block(block.len()));
+        }
+        let bytes = self
+            .inner
+            .encode_float(block, &mut self.packet)
+            .map_err(|error| EncodeError::Failed(error.code() as i32))?;
+        out.extend_from_slice(self.packet.get(..bytes).unwrap_or_default());
+        Ok(())
+    }
+
+    fn set_bitrate(&mut self, bps: u32) {
+        let bps = i32::try_from(bps.clamp(6_000, 256_000)).unwrap_or(32_000);
+        // the range above is one the library always takes
+        let _ = self.inner.set_bitrate(Bitrate::Bits(bps));
+    }
+}
