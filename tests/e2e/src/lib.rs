@@ -8,5 +8,6 @@ pub mod picture;
 pub mod process;
 pub mod referee;
 pub mod room;
+pub mod sipp;
 pub mod sound;
 pub mod wire;
