@@ -12,6 +12,7 @@
 //! Every parser takes any bytes at all and never panics; what is no RTP is dropped and counted.
 
 pub mod packet;
+pub mod payload;
 pub mod session;
 pub mod srtp;
 
