@@ -3,6 +3,7 @@
 //! Parts are held as they stand on the wire, escapes included, so that a URI is written as it was read.
 
 use crate::message::lex;
+use crate::quirks;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -130,7 +131,7 @@ impl Host {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(inner) = text.strip_prefix('[') {
-            return inner.strip_suffix(']')?.parse().ok().map(Self::V6);
+            return quirks::ipv6(inner.strip_suffix(']')?).map(Self::V6);
         }
         if let Ok(ip) = text.parse::<IpAddr>() {
             return Some(Self::from(ip));
@@ -316,7 +317,7 @@ fn read(text: &str) -> Result<Uri, &'static str> {
 }
 
 fn read_sip(scheme: Scheme, rest: &str) -> Result<Uri, &'static str> {
-    let (userinfo, rest) = split_user(rest);
+    let (userinfo, rest) = quirks::split_user(rest);
     let (user, password) = match userinfo.map(|u| u.split_once(':').map_or((u, None), |(u, p)| (u, Some(p))))
     {
         None => (None, None),
@@ -337,19 +338,6 @@ fn read_sip(scheme: Scheme, rest: &str) -> Result<Uri, &'static str> {
     })
 }
 
-/// A user may hold `;`, `?` and `/`, so the first `@` ends it; more of them are taken into the user (seen from
-/// rooms that dial `sip:user@domain@gateway`) as long as they stand where a host must.
-fn split_user(rest: &str) -> (Option<&str>, &str) {
-    let Some(mut at) = rest.find('@') else { return (None, rest) };
-    while let Some(next) = rest.get(at + 1..).and_then(|tail| tail.find(['@', ';', '?'])) {
-        match rest.as_bytes().get(at + 1 + next) {
-            Some(b'@') => at += 1 + next,
-            _ => break,
-        }
-    }
-    (rest.get(..at), rest.get(at + 1..).unwrap_or(""))
-}
-
 /// `host[:port]`, where white space may stand round the colon (RFC 3261 25.1 `sent-by`).
 pub(crate) fn read_host_port(text: &str) -> Result<(Host, Option<u16>), &'static str> {
     let (host, port) = match text.rfind(':') {
@@ -358,7 +346,11 @@ pub(crate) fn read_host_port(text: &str) -> Result<(Host, Option<u16>), &'static
         }
         _ => (text, ""),
     };
-    let host = Host::parse(lex::trim(host)).ok_or("the host is no name, IPv4 address or [IPv6 address]")?;
+    let host = lex::trim(host);
+    if host.contains(':') && !host.starts_with('[') {
+        return Err("an IPv6 address must stand in [ ]");
+    }
+    let host = Host::parse(host).ok_or("the host is no name, IPv4 address or [IPv6 address]")?;
     let port = match port.strip_prefix(':') {
         None => None,
         Some(digits) => Some(lex::number(lex::trim(digits)).ok_or("the port is no number up to 65535")?),

@@ -6,7 +6,7 @@ use crate::headers::{HeaderError, Headers};
 /// What a UAS does with a message that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// Answer the request with this status: 400, 505 or 513.
+    /// Answer the request with this status: 400, 501, 505 or 513.
     Reject(u16),
     /// Say nothing: it is a response, an ACK, or no SIP at all.
     Drop,

@@ -16,6 +16,7 @@ mod write;
 
 pub use error::{Answer, ParseError};
 pub use method::Method;
+pub(crate) use parse::{skip_empty_lines, split_head};
 pub use text::Text;
 
 use crate::headers::{Headers, NameAddr};

@@ -3,11 +3,11 @@
 use super::error::Trouble;
 use super::text::Text;
 use super::{Answer, Message, Method, ParseError, Request, Response, lex};
-use crate::headers::{Headers, LineError};
+use crate::headers::{Headers, LineError, Via};
+use crate::quirks;
 use crate::uri::Uri;
 use base::limits::SIP_MESSAGE_BYTES;
 use bytes::Bytes;
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// What the first line says.
@@ -33,7 +33,7 @@ pub(super) fn message(bytes: &[u8]) -> Result<Message, ParseError> {
         return Err(not_sip("not a SIP message"));
     };
     reading.headers(&lines);
-    if rest.is_none() {
+    if rest.is_none() && !quirks::ends_a_line(head) {
         reading.note(Trouble::bad("the headers have no end: an empty line is missing"));
     }
     if bytes.len() > SIP_MESSAGE_BYTES {
@@ -81,22 +81,9 @@ pub(crate) fn split_head(bytes: &[u8]) -> (&[u8], Option<&[u8]>) {
     (bytes, None)
 }
 
-/// The head as text. SIP is UTF-8 (RFC 3261 7); old devices send Latin-1, so bytes that are no UTF-8 are read as that.
-fn decode(head: &[u8]) -> Cow<'_, str> {
-    if let Ok(text) = std::str::from_utf8(head) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(head.len() + 16);
-    for chunk in head.utf8_chunks() {
-        out.push_str(chunk.valid());
-        out.extend(chunk.invalid().iter().map(|byte| char::from(*byte)));
-    }
-    Cow::Owned(out)
-}
-
 /// Reads the start line; gives it and the header lines behind it. `None` if the first line is no SIP.
 fn head_lines(head: &[u8], reading: &mut Reading) -> Option<(Option<Start>, Text)> {
-    let whole: Arc<str> = Arc::from(decode(head));
+    let whole: Arc<str> = Arc::from(quirks::text(head));
     let (line, rest) = match whole.find('\n') {
         Some(at) => (whole.get(..at)?, at + 1..whole.len()),
         None => (&*whole, whole.len()..whole.len()),
@@ -135,7 +122,7 @@ const fn code_range(code: u16) -> bool {
 
 /// `INVITE sip:user@host SIP/2.0`; `None` if the line ends in nothing like `SIP/x.y`.
 fn request_line(line: &str, reading: &mut Reading) -> Option<Result<(Method, Uri), Trouble>> {
-    let (rest, version) = line.trim_end_matches([' ', '\t']).rsplit_once(' ')?;
+    let (rest, version) = quirks::trim_start_line(line).rsplit_once(' ')?;
     let number = version.get(..4).filter(|sip| sip.eq_ignore_ascii_case("SIP/")).and(version.get(4..))?;
     let (method, uri) = rest.split_once(' ')?;
     let method = Method::parse(method)?;
@@ -143,7 +130,8 @@ fn request_line(line: &str, reading: &mut Reading) -> Option<Result<(Method, Uri
     if number != "2.0" {
         return Some(Err(wrong_version()));
     }
-    let uri = Uri::parse(uri).map_err(|error| Trouble::bad(format!("Request-URI: {}", error.problem)));
+    let uri = Uri::parse(quirks::trim_start_line(uri))
+        .map_err(|error| Trouble::bad(format!("Request-URI: {}", error.problem)));
     Some(uri.map(|uri| (method, uri)))
 }
 
@@ -235,13 +223,17 @@ impl Reading {
 
 fn checked(headers: &Headers, method: Option<&Method>) -> Result<(), Trouble> {
     headers.top_via()?;
-    headers.via()?;
+    headers.all("Via").skip(1).try_for_each(|via| Via::parse(via).map(drop))?;
     headers.from()?;
     headers.to()?;
     headers.call_id()?;
     let cseq = headers.cseq()?;
-    if method.is_some_and(|method| *method != cseq.method) {
-        return Err(Trouble::bad("CSeq: another method than the request's"));
+    match method {
+        Some(method) if *method == cseq.method => {}
+        // RFC 4475 3.1.2.18: 501 keeps better with methods yet to come.
+        Some(Method::Other(_)) => return Err(Trouble { status: 501, problem: "unknown method".to_owned() }),
+        Some(_) => return Err(Trouble::bad("CSeq: another method than the request's")),
+        None => {}
     }
     headers.max_forwards()?;
     headers.contacts()?;
