@@ -1,0 +1,249 @@
+//! The call's states and timers; drawn in [`super`].
+
+use super::keys::Code;
+use super::{ANSWER, Call, CallEffect, CallEvent, CallInput, ENDING, JOIN, Life, Operator, Phase, Route};
+use crate::media::{Indicators, MediaPlan, Side};
+use crate::routing::{Direction, Target};
+use base::leg::{Dialled, Join, LegCommand, LegEvent, Trust};
+use base::machine::{Machine, Output, earliest};
+use base::{Cause, Fault, Kind, Pii, limits};
+use std::time::Instant;
+
+/// What comes out of a call, before anybody took it.
+type Out<'s> = &'s mut dyn FnMut(Output<CallEffect, CallEvent>);
+
+impl Machine for Call {
+    type Input<'a> = CallInput;
+    type Effect = CallEffect;
+    type Event = CallEvent;
+
+    fn step(
+        &mut self,
+        now: Instant,
+        input: CallInput,
+        mut sink: impl FnMut(Output<CallEffect, CallEvent>),
+    ) -> Option<Instant> {
+        let before = self.state();
+        self.turn(now, input, &mut sink);
+        let seats = self.replan(now, &mut sink);
+        let state = self.state();
+        if state != before {
+            sink(Output::Event(CallEvent::State(state)));
+        }
+        if let (Phase::Ending { cause, during, .. }, Life::Over, Life::Over | Life::Unborn) =
+            (self.phase, self.caller.life, self.conference.life)
+        {
+            self.phase = Phase::Ended;
+            sink(Output::Event(CallEvent::State(self.state())));
+            sink(Output::Event(CallEvent::Ended { cause, during }));
+        }
+        earliest(self.deadline(), seats)
+    }
+}
+
+impl Call {
+    fn turn(&mut self, now: Instant, input: CallInput, out: Out<'_>) {
+        match (self.phase, input) {
+            // A leg's end ends the call, in whatever state, with the same cause.
+            (_, CallInput::Leg(side, LegEvent::Ended(cause))) => {
+                self.leg(side).life = Life::Over;
+                self.end(now, cause, out);
+            }
+            // What is over takes everything and does nothing.
+            (Phase::Ended, _)
+            | (Phase::Ending { .. }, CallInput::Leg(..) | CallInput::KeyframeNeeded(..)) => {}
+            (Phase::Ending { ending, .. }, CallInput::Timeout) => self.give_up(now, ending),
+            (Phase::Ending { .. }, CallInput::Operator(_)) => {}
+
+            (_, CallInput::Operator(Operator::HangUp)) => {
+                self.end(now, Cause::new(Fault::Operator, Kind::HungUp), out);
+            }
+            (_, CallInput::Operator(Operator::Drain { deadline })) => self.drain = Some(deadline),
+            (_, CallInput::Timeout) => self.timeout(now, out),
+            (_, CallInput::KeyframeNeeded(side, stream)) => {
+                out(Output::Effect(CallEffect::Leg(side, LegCommand::RequestKeyframe(stream))));
+            }
+
+            (Phase::Incoming, CallInput::Leg(Side::Caller, LegEvent::Incoming(dialled))) => {
+                self.begin(now, dialled, out);
+            }
+            (Phase::Joining { .. }, CallInput::Leg(Side::Conference, LegEvent::Lobby { until })) => {
+                self.phase = Phase::Lobby { lobby: until.min(now + limits::LOBBY) };
+            }
+            (
+                Phase::Joining { .. } | Phase::Lobby { .. },
+                CallInput::Leg(Side::Conference, LegEvent::Connected),
+            ) => {
+                out(Output::Effect(CallEffect::Leg(Side::Caller, LegCommand::Accept)));
+                self.phase = Phase::Connecting { answer: now + ANSWER };
+            }
+            (Phase::Connecting { .. }, CallInput::Leg(Side::Caller, LegEvent::Connected)) => {
+                self.phase = Phase::Connected;
+            }
+            // What does not change the state is only noted.
+            (
+                Phase::Incoming
+                | Phase::Joining { .. }
+                | Phase::Lobby { .. }
+                | Phase::Connecting { .. }
+                | Phase::Connected,
+                CallInput::Leg(side, event),
+            ) => self.note(now, side, event, out),
+        }
+    }
+
+    fn begin(&mut self, now: Instant, dialled: Dialled, out: Out<'_>) {
+        if self.drain.is_some() {
+            return self.end(now, Cause::new(Fault::Gateway, Kind::Draining), out);
+        }
+        let config = self.config.clone();
+        let Some(decision) = config.router.route(&dialled, Direction::Incoming) else {
+            return self.end(now, Cause::new(Fault::Caller, Kind::NoRoute), out);
+        };
+        let Target::Conference { connector, token } = &decision.rule.target else {
+            return self.end(now, Cause::new(Fault::Gateway, Kind::NoRoute), out);
+        };
+        let Some(token) = config.token(token) else {
+            return self.end(now, Cause::new(Fault::Gateway, Kind::InternalError), out);
+        };
+        let trust = match (token.trust, decision.rule.treat_as) {
+            (Trust::Untrusted, Trust::Untrusted) => Trust::Untrusted,
+            (Trust::Trusted, _) | (_, Trust::Trusted) => Trust::Trusted,
+        };
+        let join = Join {
+            call: self.id,
+            meeting: decision.alias.clone(),
+            pin: decision.pin,
+            display_name: dialled.display_name.clone(),
+            trust,
+            access_token: token.value.clone(),
+            max_bps: limits::CONFERENCE_BPS,
+        };
+        let routed = CallEvent::Routed {
+            rule: decision.rule.name.clone(),
+            tag: decision.rule.tag.clone(),
+            meeting: decision.alias.clone(),
+        };
+        self.route = Some(Route {
+            dialled,
+            rule: decision.rule.name.clone(),
+            connector: connector.clone(),
+            meeting: decision.alias,
+            call_type: decision.rule.call_type,
+            max_out_bps: decision.rule.max_out_bps,
+        });
+        self.conference.life = Life::Open;
+        self.phase = Phase::Joining { join: now + JOIN };
+        out(Output::Event(routed));
+        out(Output::Effect(CallEffect::Leg(Side::Caller, LegCommand::Ring)));
+        out(Output::Effect(CallEffect::Join { connector: connector.clone(), join }));
+    }
+
+    fn note(&mut self, now: Instant, side: Side, event: LegEvent, out: Out<'_>) {
+        match (side, event) {
+            (_, LegEvent::Media(media)) => self.leg(side).media = media,
+            (_, LegEvent::Bandwidth(bps)) => self.leg(side).bandwidth = Some(bps),
+            (_, LegEvent::KeyframeWanted(stream)) => {
+                if self.seen.plan.feeds(side, stream) {
+                    out(Output::Effect(CallEffect::ForceKeyframe(side, stream)));
+                }
+            }
+            (Side::Conference, LegEvent::Roster(mut roster)) => {
+                roster.truncate(limits::ROSTER);
+                let visible = roster.iter().filter(|person| person.video).map(|person| person.id.clone());
+                self.seen.seating.set_visible(visible.collect());
+                self.seen.roster = roster;
+            }
+            (Side::Conference, LegEvent::Speaker(who)) => self.seen.seating.speaks(now, who),
+            (Side::Conference, LegEvent::Indicators { recording, streaming }) => {
+                self.seen.indicators = Indicators { recording, streaming };
+            }
+            (Side::Caller, LegEvent::Dtmf(key)) => match self.seen.keys.press(now, key) {
+                Some(Code::NextLayout) => self.seen.layout = self.seen.layout.next(),
+                None => {}
+            },
+            (_, LegEvent::Chat { from, text }) => self.chat(side, &from, text, out),
+            // Nothing to decide: alerting, states told twice, and what only the other kind of leg has.
+            (
+                _,
+                LegEvent::Incoming(_)
+                | LegEvent::Ringing
+                | LegEvent::Lobby { .. }
+                | LegEvent::Connected
+                | LegEvent::Roster(_)
+                | LegEvent::Speaker(_)
+                | LegEvent::Indicators { .. }
+                | LegEvent::Dtmf(_)
+                | LegEvent::Ended(_),
+            ) => {}
+        }
+    }
+
+    /// The conference knows who we are; the room is told who wrote (P14).
+    fn chat(&mut self, side: Side, from: &Pii, text: Pii, out: Out<'_>) {
+        let text = match side {
+            Side::Caller => text,
+            Side::Conference => Pii::new(format!("{}: {}", from.reveal(), text.reveal())),
+        };
+        let to = side.other();
+        if self.leg(to).life == Life::Open {
+            out(Output::Effect(CallEffect::Leg(to, LegCommand::Chat(text))));
+        }
+    }
+
+    fn timeout(&mut self, now: Instant, out: Out<'_>) {
+        let drained = self.drain.is_some_and(|drain| now >= drain) && self.phase != Phase::Incoming;
+        let cause = match self.phase {
+            _ if drained => Cause::new(Fault::Gateway, Kind::Draining),
+            Phase::Joining { join } if now >= join => Cause::new(Fault::Upstream, Kind::Unreachable),
+            Phase::Lobby { lobby } if now >= lobby => Cause::new(Fault::Callee, Kind::LobbyTimeout),
+            Phase::Connecting { answer } if now >= answer => {
+                Cause::new(Fault::Caller, Kind::SignallingTimeout)
+            }
+            Phase::Incoming
+            | Phase::Joining { .. }
+            | Phase::Lobby { .. }
+            | Phase::Connecting { .. }
+            | Phase::Connected
+            | Phase::Ending { .. }
+            | Phase::Ended => return,
+        };
+        self.end(now, cause, out);
+    }
+
+    /// Begins the end: tells whatever leg still stands, and stops all media.
+    fn end(&mut self, now: Instant, cause: Cause, out: Out<'_>) {
+        if matches!(self.phase, Phase::Ending { .. } | Phase::Ended) {
+            return;
+        }
+        for side in [Side::Conference, Side::Caller] {
+            if self.leg(side).life == Life::Open {
+                out(Output::Effect(CallEffect::Leg(side, LegCommand::End(cause))));
+            }
+        }
+        if self.seen.plan != MediaPlan::default() {
+            self.seen.plan = MediaPlan::default();
+            out(Output::Effect(CallEffect::Media(MediaPlan::default())));
+        }
+        self.phase = Phase::Ending { ending: now + ENDING, cause, during: self.state() };
+    }
+
+    /// A leg that does not end is given up, so that no call stays for ever.
+    fn give_up(&mut self, now: Instant, ending: Instant) {
+        if now >= ending {
+            self.caller.life = Life::Over;
+            self.conference.life = Life::Over;
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Incoming | Phase::Ended => None,
+            Phase::Joining { join: timer }
+            | Phase::Lobby { lobby: timer }
+            | Phase::Connecting { answer: timer } => earliest(Some(timer), self.drain),
+            Phase::Connected => self.drain,
+            Phase::Ending { ending, .. } => Some(ending),
+        }
+    }
+}
