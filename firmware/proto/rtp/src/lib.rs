@@ -13,6 +13,7 @@
 
 pub mod packet;
 pub mod payload;
+pub mod rtcp;
 pub mod session;
 pub mod srtp;
 

@@ -9,7 +9,9 @@ use base::Codec;
 pub fn ticks(codec: Codec, payload: &[u8]) -> Option<u32> {
     match codec {
         Codec::Opus => opus_ticks(payload),
-        Codec::G722 | Codec::Pcma | Codec::Pcmu => u32::try_from(payload.len()).ok().filter(|ticks| *ticks > 0),
+        Codec::G722 | Codec::Pcma | Codec::Pcmu => {
+            u32::try_from(payload.len()).ok().filter(|ticks| *ticks > 0)
+        }
         Codec::H264 | Codec::Vp8 => None,
     }
 }

@@ -101,7 +101,8 @@ mod tests {
 
     #[test]
     fn nal_units_are_found_between_start_codes_of_either_length() {
-        let stream = [&[0, 0, 1, 0x67, 1][..], &[0, 0, 0, 1, 0x68, 2, 0, 0], &[0, 0, 1], &[0, 0, 1, 0x65, 3]].concat();
+        let stream =
+            [&[0, 0, 1, 0x67, 1][..], &[0, 0, 0, 1, 0x68, 2, 0, 0], &[0, 0, 1], &[0, 0, 1, 0x65, 3]].concat();
         let found: Vec<_> = nal_units(&stream).collect();
         assert_eq!(found, [&[0x67, 1][..], &[0x68, 2], &[0x65, 3]]);
         assert_eq!(nal_units(b"no start code").count(), 0);

@@ -137,7 +137,13 @@ mod tests {
     use After::{Gap, Neighbour};
     use proptest::prelude::*;
 
-    fn push(d: &mut Depacketizer, timestamp: u32, marker: bool, after: After, payload: &[u8]) -> Vec<Picture> {
+    fn push(
+        d: &mut Depacketizer,
+        timestamp: u32,
+        marker: bool,
+        after: After,
+        payload: &[u8],
+    ) -> Vec<Picture> {
         let mut out = Vec::new();
         d.push(Arrival { timestamp, marker, after }, payload, |picture| out.push(picture));
         out

@@ -267,7 +267,13 @@ mod tests {
         nals.iter().flat_map(|nal| [&START_CODE[..], nal].concat()).collect()
     }
 
-    fn push(d: &mut Depacketizer, timestamp: u32, marker: bool, after: After, payload: &[u8]) -> Vec<Picture> {
+    fn push(
+        d: &mut Depacketizer,
+        timestamp: u32,
+        marker: bool,
+        after: After,
+        payload: &[u8],
+    ) -> Vec<Picture> {
         let mut out = Vec::new();
         d.push(Arrival { timestamp, marker, after }, payload, |picture| out.push(picture));
         out
@@ -317,7 +323,10 @@ mod tests {
         push(&mut d, 1, false, Neighbour, &[0x5c, 0x81, 1, 2]);
         push(&mut d, 1, false, Gap, &[0x5c, 0x01, 3, 4]);
         let out = push(&mut d, 1, true, Neighbour, &[0x5c, 0x41, 5, 6]);
-        assert_eq!(out, [Picture { data: stream(&[SLICE]).into(), timestamp: 1, key: false, contiguous: false }]);
+        assert_eq!(
+            out,
+            [Picture { data: stream(&[SLICE]).into(), timestamp: 1, key: false, contiguous: false }]
+        );
         // and the next picture follows on that one
         assert!(push(&mut d, 2, true, Neighbour, SLICE)[0].contiguous);
     }
@@ -365,7 +374,10 @@ mod tests {
             d.remember(&[0x68, 0x00, id | 1, 0x80]);
         }
         assert!(d.sps.0.len() <= MAX_SETS && d.pps.0.len() <= MAX_SETS);
-        assert_eq!([exp_golomb(&[0x80]), exp_golomb(&[0x40]), exp_golomb(&[0x60])], [Some(0), Some(1), Some(2)]);
+        assert_eq!(
+            [exp_golomb(&[0x80]), exp_golomb(&[0x40]), exp_golomb(&[0x60])],
+            [Some(0), Some(1), Some(2)]
+        );
         assert_eq!(exp_golomb(&[]), None);
     }
 

@@ -6,7 +6,9 @@ use crate::session::config::H264Mode;
 
 /// A NAL unit that no packet of packetization-mode 0 can hold; the encoder must cut smaller slices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("nal unit has {bytes} bytes, a packet holds {MAX_PAYLOAD}; encode smaller slices or use packetization-mode 1")]
+#[error(
+    "nal unit has {bytes} bytes, a packet holds {MAX_PAYLOAD}; encode smaller slices or use packetization-mode 1"
+)]
 pub struct NalTooLong {
     /// Its length.
     pub bytes: usize,
