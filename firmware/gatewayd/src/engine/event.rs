@@ -1,0 +1,60 @@
+//! Everything that can happen to a shard, as one closed enum.
+
+use super::poller::Ready;
+use crate::net::connection::Connection;
+use base::ids::CallId;
+use base::leg::HttpReply;
+use bytes::Bytes;
+use crate::control::Status;
+use sip::endpoint::{Flow, RouteId, Target};
+use std::time::Instant;
+use tokio::sync::oneshot;
+
+/// Something happened.
+pub enum Event {
+    /// UDP sockets can be read, or written again.
+    Sockets(Vec<Ready>),
+    /// A signalling connection is up, ours or a peer's.
+    Opened(Connection),
+    /// A whole SIP message came on a connection.
+    Message {
+        /// Which.
+        flow: Flow,
+        /// It.
+        data: Bytes,
+    },
+    /// A connection is gone, or could not be made.
+    Closed(Flow),
+    /// A name was looked up for the SIP endpoint.
+    Resolved {
+        /// The endpoint's question.
+        id: RouteId,
+        /// Where to try, best first.
+        targets: Vec<Target>,
+    },
+    /// A connection that the SIP endpoint wanted is up, or there can be none.
+    Connected {
+        /// The endpoint's question.
+        id: RouteId,
+        /// It.
+        flow: Option<Flow>,
+    },
+    /// What came of a conference leg's request.
+    Http {
+        /// Whose.
+        call: CallId,
+        /// It.
+        reply: HttpReply,
+    },
+    /// A media worker has something to tell.
+    Reports,
+    /// The time that some machine asked for has come.
+    Wake,
+    /// Somebody wants to know how things are.
+    Ask(oneshot::Sender<Status>),
+    /// Take no new calls; end those that stand at the deadline.
+    Drain {
+        /// When.
+        deadline: Instant,
+    },
+}

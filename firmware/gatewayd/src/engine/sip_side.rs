@@ -1,0 +1,198 @@
+//! The SIP endpoint with its sockets: messages in, messages out, sessions told to the shard.
+
+use super::event::Event;
+use super::poller::{Poller, Token};
+use crate::net::batch::Receiver;
+use crate::net::clock::ClockPair;
+use crate::net::connection::{Connection, Connections};
+use crate::net::dns::Names;
+use crate::net::https::LocalPorts;
+use crate::net::udp::Udp;
+use base::Machine;
+use base::ids::SessionId;
+use base::machine::Output;
+use bytes::Bytes;
+use sip::endpoint::{Effect, Endpoint, Flow, Input, RouteId, Target, Transport};
+use sip::session::SessionEvent;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio_rustls::TlsConnector;
+use tracing::{debug, info};
+
+/// Longest that opening a connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// What it takes to open connections of our own.
+#[derive(Clone)]
+pub struct Dialer {
+    /// Numbers and counts them.
+    pub connections: Connections,
+    /// Our trust in others.
+    pub tls: TlsConnector,
+    /// The ports we leave by.
+    pub ports: Arc<LocalPorts>,
+    /// Looks up names.
+    pub names: Names,
+    /// Where answers go.
+    pub events: mpsc::Sender<Event>,
+}
+
+/// The endpoint and its ways to the world.
+pub struct SipSide {
+    endpoint: Endpoint,
+    udp: Vec<Udp>,
+    writers: HashMap<Flow, mpsc::Sender<Bytes>>,
+    dialer: Dialer,
+    wake: Option<Instant>,
+}
+
+impl SipSide {
+    /// Puts `endpoint` on its UDP sockets, which are watched by `poller` under the tokens 0, 1 and so on.
+    ///
+    /// # Errors
+    /// If a socket cannot be watched.
+    pub fn new(endpoint: Endpoint, udp: Vec<Udp>, dialer: Dialer, poller: &Poller) -> std::io::Result<Self> {
+        for (i, socket) in udp.iter().enumerate() {
+            poller.add(socket, Token(i as u64))?;
+        }
+        Ok(Self { endpoint, udp, writers: HashMap::new(), dialer, wake: None })
+    }
+
+    /// Whether this token is one of the UDP sockets'.
+    #[must_use]
+    pub fn owns(&self, token: Token) -> bool {
+        token.0 < self.udp.len() as u64
+    }
+
+    /// When the endpoint wants to be turned next.
+    #[must_use]
+    pub const fn wake(&self) -> Option<Instant> {
+        self.wake
+    }
+
+    /// The endpoint, to be read.
+    #[must_use]
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Signalling connections that are open.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.writers.len()
+    }
+
+    /// Reads everything that waits on a UDP socket. Returns what sessions have to tell.
+    pub fn readable(&mut self, token: Token, receiver: &mut Receiver) -> Vec<(SessionId, SessionEvent)> {
+        let mut told = Vec::new();
+        let index = usize::try_from(token.0).unwrap_or(usize::MAX);
+        while let Some(socket) = self.udp.get(index)
+            && socket.receive(receiver)
+        {
+            let local = socket.local();
+            let clocks = ClockPair::read();
+            for datagram in receiver.datagrams() {
+                let flow = Flow { transport: Transport::Udp, local, remote: datagram.from, connection: 0 };
+                let input = Input::Received { flow, data: datagram.data };
+                self.turn(clocks.arrival(datagram.stamp), input, &mut told);
+            }
+        }
+        told
+    }
+
+    /// A UDP socket takes packets again.
+    pub fn writable(&mut self, token: Token) {
+        if let Some(socket) = usize::try_from(token.0).ok().and_then(|index| self.udp.get_mut(index)) {
+            socket.flush();
+        }
+    }
+
+    /// A connection is up.
+    pub fn opened(&mut self, connection: Connection) {
+        self.writers.insert(connection.flow, connection.writer);
+    }
+
+    /// A connection is gone.
+    pub fn closed(&mut self, now: Instant, flow: Flow) -> Vec<(SessionId, SessionEvent)> {
+        self.writers.remove(&flow);
+        self.step(now, Input::FlowClosed(flow))
+    }
+
+    /// Turns the endpoint. Returns what sessions have to tell.
+    pub fn step(&mut self, now: Instant, input: Input<'_>) -> Vec<(SessionId, SessionEvent)> {
+        let mut told = Vec::new();
+        self.turn(now, input, &mut told);
+        told
+    }
+
+    fn turn(&mut self, now: Instant, input: Input<'_>, told: &mut Vec<(SessionId, SessionEvent)>) {
+        let mut effects = Vec::new();
+        self.wake = self.endpoint.step(now, input, |output| match output {
+            Output::Effect(effect) => effects.push(effect),
+            Output::Event(sip::endpoint::Event::Session { id, event }) => told.push((id, event)),
+            Output::Event(sip::endpoint::Event::Malformed { flow, problem }) => {
+                debug!(remote = %flow.remote, problem, "malformed SIP message");
+            }
+            Output::Event(event) => info!(?event, "SIP endpoint"),
+        });
+        effects.into_iter().for_each(|effect| self.take(effect));
+    }
+
+    fn take(&mut self, effect: Effect) {
+        match effect {
+            Effect::Send { flow, data } => self.send(flow, data),
+            Effect::Lookup { id, uri } => {
+                let dialer = self.dialer.clone();
+                tokio::task::spawn_local(async move {
+                    let targets = dialer.names.locate(uri).await;
+                    drop(dialer.events.send(Event::Resolved { id, targets }).await);
+                });
+            }
+            Effect::Connect { id, target, name } => {
+                let dialer = self.dialer.clone();
+                tokio::task::spawn_local(async move { dialer.connect(id, target, name).await });
+            }
+        }
+    }
+
+    fn send(&mut self, flow: Flow, data: Bytes) {
+        if flow.transport == Transport::Udp {
+            if let Some(socket) = self.udp.iter_mut().find(|socket| socket.local() == flow.local) {
+                socket.queue(flow.remote, data);
+                socket.flush();
+            }
+            return;
+        }
+        // A peer that does not read loses its connection: the writer's end closes it, and the endpoint hears of it.
+        if let Some(writer) = self.writers.get(&flow)
+            && writer.try_send(data).is_err()
+        {
+            self.writers.remove(&flow);
+        }
+    }
+}
+
+impl Dialer {
+    async fn connect(self, id: RouteId, target: Target, name: String) {
+        let flow = tokio::time::timeout(CONNECT, self.open(target, name)).await.ok().flatten();
+        drop(self.events.send(Event::Connected { id, flow }).await);
+    }
+
+    async fn open(&self, target: Target, name: String) -> Option<Flow> {
+        let stream = self.ports.connect(target.remote).await.ok()?;
+        stream.set_nodelay(true).ok()?;
+        let local: SocketAddr = stream.local_addr().ok()?;
+        match target.transport {
+            Transport::Udp => None,
+            Transport::Tcp => self.connections.adopt(stream, Transport::Tcp, local, target.remote),
+            Transport::Tls => {
+                let name = rustls_pki_types::ServerName::try_from(name).ok()?;
+                let stream = self.tls.connect(name, stream).await.ok()?;
+                self.connections.adopt(stream, Transport::Tls, local, target.remote)
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `gatewayd`: reads its configuration, takes calls, drains on SIGTERM.
+
+use anyhow::{Context, Result, bail};
+use domain::config::Config;
+use gatewayd::{log, start::Gateway};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+const HELP: &str = "\
+gatewayd --config <file> [--control <socket>]   take calls until SIGTERM, then drain
+gatewayd --config <file> --check                say what is wrong with a configuration, and nothing else
+gatewayd --version
+";
+
+/// What the command line asks for.
+struct Arguments {
+    config: PathBuf,
+    control: Option<PathBuf>,
+    check: bool,
+}
+
+fn main() -> ExitCode {
+    match arguments().and_then(|arguments| arguments.map_or(Ok(()), |arguments| run(&arguments))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gatewayd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `None` when the question was answered already.
+fn arguments() -> Result<Option<Arguments>> {
+    let (mut config, mut control, mut check) = (None, None, false);
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--config" => config = words.next().map(PathBuf::from),
+            "--control" => control = words.next().map(PathBuf::from),
+            "--check" => check = true,
+            "--version" => {
+                println!("gatewayd {}", env!("CARGO_PKG_VERSION"));
+                return Ok(None);
+            }
+            "--help" | "-h" => {
+                print!("{HELP}");
+                return Ok(None);
+            }
+            other => bail!("there is no option {other:?}\n{HELP}"),
+        }
+    }
+    let config = config.with_context(|| format!("--config <file> is missing\n{HELP}"))?;
+    Ok(Some(Arguments { config, control, check }))
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let path = &arguments.config;
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let config = Config::parse(&path.display().to_string(), &text)?;
+    if arguments.check {
+        config.warnings.iter().for_each(|warning| println!("{}: {warning}", path.display()));
+        println!("{}: good", path.display());
+        return Ok(());
+    }
+    log::start(&config.log);
+    config.warnings.iter().for_each(|warning| warn!("{}: {warning}", path.display()));
+    let drain = config.gateway.drain;
+    let gateway = Gateway::start(Arc::new(config))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        if let Some(path) = &arguments.control {
+            gateway.control(path)?;
+        }
+        println!("{}", serde_json::json!({ "ready": true, "sip": gateway.listening }));
+        let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        gateway.drain(Instant::now() + drain).await;
+        // The control socket still answers while calls end; a second signal ends the box at once.
+        let ended = tokio::task::spawn_blocking(move || gateway.join());
+        tokio::select! {
+            ended = ended => ended?,
+            _ = term.recv() => bail!("told twice to end; calls were cut off"),
+        }
+    })?;
+    info!("drained");
+    Ok(())
+}

@@ -1,0 +1,302 @@
+//! From the plans of calls to the steps of workers, and from the workers' frames back to legs.
+//!
+//! ```text
+//!  domain::call ─MediaPlan─▶ plane ─difference─▶ Step ─▶ worker (a thread)
+//!  leg ─EncodedFrame─▶ plane ─▶ source, once per meeting ─▶ worker ─Report─▶ plane ─▶ leg
+//! ```
+//! Each worker is a *lane*. Sound has a lane of its own, because a picture takes milliseconds to encode and sound cannot
+//! wait; what a room sends is worked on in one lane of pictures, what a meeting sends in another, by meeting, so that two
+//! calls in one meeting find each other's decoded pictures.
+
+mod lane;
+mod sources;
+mod steps;
+
+pub use sources::MeetingKey;
+
+use base::EncodedFrame;
+use base::ids::{CallId, StreamId};
+use base::leg::RecvStream;
+use domain::media::{MediaPlan, Side};
+use domain::status::Picture;
+use lane::Lane;
+use media_dsp::{Command, Report, SinkId, Step};
+use sources::Sources;
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A stream of a leg of a call: who feeds a source, who gets a sink's frames.
+pub type Place = (CallId, Side, StreamId);
+
+/// Which worker, as an index; the first is sound's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LaneId(usize);
+
+const SOUND: LaneId = LaneId(0);
+
+/// What the plane tells the engine.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PlaneEvent {
+    /// A frame to be sent on this stream.
+    Frame(Place, EncodedFrame),
+    /// A stream's decoder can't go on without a picture that stands alone.
+    KeyframeNeeded(Place),
+    /// A worker died and was started again with everything it had.
+    WorkerRestarted(String),
+    /// Something could not be set up; the rest goes on.
+    Failed(Option<CallId>, String),
+}
+
+/// The media plane of one shard.
+pub struct Plane {
+    lanes: Vec<Lane>,
+    sources: Sources,
+    sinks: HashMap<SinkId, Sink>,
+    by_place: HashMap<Place, SinkId>,
+    calls: HashMap<CallId, PlannedCall>,
+    next_sink: u64,
+}
+
+struct Sink {
+    lane: LaneId,
+    place: Place,
+}
+
+struct PlannedCall {
+    plan: MediaPlan,
+    up: LaneId,
+    down: LaneId,
+}
+
+/// Figures of the plane, for status and tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PlaneFigures {
+    /// Streams being decoded.
+    pub sources: usize,
+    /// Streams being encoded.
+    pub sinks: usize,
+    /// From the arrival of a picture to what was made of it, mean over all picture sinks.
+    pub latency: Option<Duration>,
+}
+
+impl Plane {
+    /// A plane with one worker for sound and `pictures` for pictures; `wake` is called whenever a worker has something to
+    /// tell.
+    ///
+    /// # Errors
+    /// If a thread cannot be started.
+    pub fn new(pictures: usize, wake: &Arc<dyn Fn() + Send + Sync>) -> io::Result<Self> {
+        let name = |i: usize| if i == 0 { "sound".to_owned() } else { format!("pictures-{i}") };
+        let lanes = (0..=pictures.max(1)).map(|i| Lane::new(&name(i), wake)).collect::<io::Result<Vec<_>>>()?;
+        Ok(Self {
+            lanes,
+            sources: Sources::default(),
+            sinks: HashMap::new(),
+            by_place: HashMap::new(),
+            calls: HashMap::new(),
+            next_sink: 0,
+        })
+    }
+
+    /// Carries out `plan` from now on. `received` says what comes on the legs' streams; `meeting` is the key by which calls
+    /// share what they receive.
+    pub fn apply(&mut self, call: CallId, meeting: &MeetingKey, plan: MediaPlan, received: &HashMap<(Side, StreamId), RecvStream>) {
+        let (up, down) = match self.calls.get(&call) {
+            Some(planned) => (planned.up, planned.down),
+            None => (self.lightest(), self.lane_of(meeting)),
+        };
+        let mut batch = Batch::default();
+        let wanted = steps::inputs(&plan);
+        for input in &wanted {
+            let lane = match (input.picture, input.side) {
+                (false, _) => SOUND,
+                (true, Side::Caller) => up,
+                (true, Side::Conference) => down,
+            };
+            let stream = received.get(&(input.side, input.stream));
+            if let Some((source, kind)) = self.sources.take(call, input, lane, meeting, stream) {
+                batch.add(lane, Step::AddSource { source, kind });
+            }
+        }
+        let old = self.calls.remove(&call).map(|planned| planned.plan).unwrap_or_default();
+        self.change_sinks(call, &old, &plan, (up, down), &mut batch);
+        let wanted: HashSet<_> = wanted.iter().map(|input| (call, input.side, input.stream)).collect();
+        for (lane, source) in self.sources.release_all_but(call, &wanted) {
+            batch.add(lane, Step::RemoveSource(source));
+        }
+        self.calls.insert(call, PlannedCall { plan, up, down });
+        self.send(batch);
+    }
+
+    /// Forgets a call and gives back everything it had.
+    pub fn remove(&mut self, call: CallId) {
+        let Some(planned) = self.calls.remove(&call) else { return };
+        let mut batch = Batch::default();
+        self.change_sinks(call, &planned.plan, &MediaPlan::default(), (planned.up, planned.down), &mut batch);
+        for (lane, source) in self.sources.release_all_but(call, &HashSet::new()) {
+            batch.add(lane, Step::RemoveSource(source));
+        }
+        self.send(batch);
+    }
+
+    /// A frame came on a leg's stream. Frames of streams that no plan names are dropped.
+    pub fn frame(&mut self, place: Place, frame: EncodedFrame) {
+        if let Some((lane, source)) = self.sources.feed(place, &frame) {
+            self.lanes[lane.0].send(Command::Frame { source, frame });
+        }
+    }
+
+    /// The far side of this stream needs a picture that stands alone.
+    pub fn force_key(&mut self, place: Place) {
+        if let Some(sink) = self.by_place.get(&place).copied()
+            && let Some(Sink { lane, .. }) = self.sinks.get(&sink)
+        {
+            self.lanes[lane.0].send(Command::ForceKey { sink });
+        }
+    }
+
+    /// Takes what the workers have to tell.
+    pub fn poll(&mut self, mut tell: impl FnMut(PlaneEvent)) {
+        for index in 0..self.lanes.len() {
+            while let Some(report) = self.lanes[index].report() {
+                self.take(LaneId(index), report, &mut tell);
+            }
+        }
+    }
+
+    /// How much there is.
+    #[must_use]
+    pub fn figures(&self) -> PlaneFigures {
+        PlaneFigures {
+            sources: self.sources.len(),
+            sinks: self.sinks.len(),
+            latency: lane::mean_latency(&self.lanes[1..]),
+        }
+    }
+
+    /// What is known of the pictures on a stream.
+    #[must_use]
+    pub fn picture(&self, place: Place) -> Option<Picture> {
+        if let Some(sink) = self.by_place.get(&place) {
+            let all = self.lanes.iter().flat_map(|lane| &lane.stats.sinks);
+            let stats = all.into_iter().find(|stats| stats.sink == *sink)?;
+            return Some(Picture { size: stats.size, count: stats.frames });
+        }
+        let source = self.sources.of(place)?;
+        let all = self.lanes.iter().flat_map(|lane| &lane.stats.sources);
+        let stats = all.into_iter().find(|stats| stats.source == source)?;
+        Some(Picture { size: stats.size, count: stats.frames })
+    }
+
+    fn take(&mut self, lane: LaneId, report: Report, tell: &mut impl FnMut(PlaneEvent)) {
+        match report {
+            Report::Frame { sink, frame } => {
+                if let Some(sink) = self.sinks.get(&sink) {
+                    tell(PlaneEvent::Frame(sink.place, frame));
+                }
+            }
+            Report::KeyframeNeeded { source } => {
+                if let Some(place) = self.sources.leader(source) {
+                    tell(PlaneEvent::KeyframeNeeded(place));
+                }
+            }
+            Report::Level { .. } | Report::Picture { .. } => {}
+            Report::Stats(stats) => self.lanes[lane.0].stats = stats,
+            Report::Failed { sink, source, why } => {
+                let call = sink.and_then(|sink| Some(self.sinks.get(&sink)?.place.0));
+                let call = call.or_else(|| Some(self.sources.leader(source?)?.0));
+                tell(PlaneEvent::Failed(call, why));
+            }
+            Report::Died { why } => {
+                self.restart(lane);
+                tell(PlaneEvent::WorkerRestarted(why));
+            }
+        }
+    }
+
+    /// Starts a dead worker again and tells it everything it has to do.
+    fn restart(&mut self, lane: LaneId) {
+        let mut all = Batch::default();
+        for (source, kind) in self.sources.in_lane(lane) {
+            all.add(lane, Step::AddSource { source, kind });
+        }
+        for (call, planned) in &self.calls {
+            let names = self.names(*call);
+            for (at, step) in steps::all(&planned.plan, (planned.up, planned.down), &names) {
+                if at == lane {
+                    all.add(at, step);
+                }
+            }
+        }
+        self.lanes[lane.0].restart();
+        self.send(all);
+    }
+
+    fn change_sinks(&mut self, call: CallId, old: &MediaPlan, new: &MediaPlan, lanes: (LaneId, LaneId), batch: &mut Batch) {
+        for (lane, place) in steps::outputs(call, new, lanes) {
+            if !self.by_place.contains_key(&place) {
+                self.next_sink += 1;
+                let sink = SinkId(self.next_sink);
+                self.by_place.insert(place, sink);
+                self.sinks.insert(sink, Sink { lane, place });
+            }
+        }
+        let names = self.names(call);
+        let changes = steps::difference(old, new, lanes, &names);
+        changes.steps.into_iter().for_each(|(lane, step)| batch.add(lane, step));
+        changes.bitrates.into_iter().for_each(|(lane, sink, bps)| batch.bitrates.push((lane, sink, bps)));
+        let kept: HashSet<Place> = steps::outputs(call, new, lanes).into_iter().map(|(_, place)| place).collect();
+        for (_, place) in steps::outputs(call, old, lanes) {
+            if !kept.contains(&place)
+                && let Some(sink) = self.by_place.remove(&place)
+            {
+                self.sinks.remove(&sink);
+            }
+        }
+    }
+
+    fn names(&self, call: CallId) -> steps::Names<'_> {
+        steps::Names { call, sources: &self.sources, sinks: &self.by_place }
+    }
+
+    fn send(&mut self, batch: Batch) {
+        for (lane, steps) in batch.steps {
+            self.lanes[lane.0].send(Command::Apply(steps));
+        }
+        for (lane, sink, bps) in batch.bitrates {
+            self.lanes[lane.0].send(Command::Bitrate { sink, bps });
+        }
+    }
+
+    /// The lane of pictures with the fewest calls.
+    fn lightest(&self) -> LaneId {
+        let load = |lane: &LaneId| self.calls.values().filter(|call| call.up == *lane || call.down == *lane).count();
+        (1..self.lanes.len()).map(LaneId).min_by_key(load).unwrap_or(LaneId(1))
+    }
+
+    /// The lane in which a meeting is already worked on, or the lightest but one: the one a call's own picture does not take.
+    fn lane_of(&self, meeting: &MeetingKey) -> LaneId {
+        if let Some(lane) = self.sources.lane_of(meeting) {
+            return lane;
+        }
+        let up = self.lightest();
+        let load = |lane: &LaneId| self.calls.values().filter(|call| call.up == *lane || call.down == *lane).count();
+        let others = (1..self.lanes.len()).map(LaneId).filter(|lane| *lane != up);
+        others.min_by_key(load).unwrap_or(up)
+    }
+}
+
+/// Steps for each lane, in order.
+#[derive(Default)]
+struct Batch {
+    steps: HashMap<LaneId, Vec<Step>>,
+    bitrates: Vec<(LaneId, SinkId, u32)>,
+}
+
+impl Batch {
+    fn add(&mut self, lane: LaneId, step: Step) {
+        self.steps.entry(lane).or_default().push(step);
+    }
+}

@@ -1,0 +1,238 @@
+//! Who feeds what is decoded. Calls in one meeting receive the same participants, so each is decoded once.
+//!
+//! A source has one feeder per call that shows it; the *leader's* frames go to the decoder. The leader is who shows it
+//! largest, because that call's copy is the largest layer; a change waits for a picture that stands alone.
+
+use super::steps::Input;
+use super::{LaneId, Place};
+use base::ids::{CallId, ParticipantId, StreamId};
+use base::leg::RecvStream;
+use base::{EncodedFrame, MediaKind};
+use domain::media::Side;
+use media_dsp::{SourceId, SourceKind};
+use std::collections::{HashMap, HashSet};
+
+/// A meeting of a conference: calls with equal keys see the same participants.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct MeetingKey {
+    /// The connector's name.
+    pub connector: String,
+    /// The meeting's id.
+    pub meeting: String,
+}
+
+/// What a source is the same by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    /// A stream that nobody else receives.
+    Own(Place),
+    /// A participant's stream in a meeting.
+    Shared(MeetingKey, ParticipantId, MediaKind),
+}
+
+struct Source {
+    lane: LaneId,
+    kind: SourceKind,
+    key: Key,
+    /// Never empty.
+    feeders: Vec<Feeder>,
+    /// Index of the feeder whose frames are decoded.
+    leader: usize,
+}
+
+struct Feeder {
+    place: Place,
+    area: u64,
+}
+
+/// All sources of a plane.
+#[derive(Default)]
+pub struct Sources {
+    sources: HashMap<SourceId, Source>,
+    by_key: HashMap<Key, SourceId>,
+    by_place: HashMap<Place, SourceId>,
+    next: u64,
+}
+
+impl Sources {
+    /// Makes `call` a feeder of what `input` names. Returns the source if it is a new one, to be added to its lane.
+    pub fn take(
+        &mut self,
+        call: CallId,
+        input: &Input,
+        lane: LaneId,
+        meeting: &MeetingKey,
+        stream: Option<&RecvStream>,
+    ) -> Option<(SourceId, SourceKind)> {
+        let place = (call, input.side, input.stream);
+        if let Some(source) = self.by_place.get(&place).and_then(|id| self.sources.get_mut(id)) {
+            let mine = source.feeders.iter_mut().filter(|feeder| feeder.place == place);
+            mine.for_each(|feeder| feeder.area = input.area);
+            return None;
+        }
+        let key = match stream.and_then(|stream| Some((stream.participant.clone()?, stream.kind))) {
+            Some((participant, kind)) => Key::Shared(meeting.clone(), participant, kind),
+            None => Key::Own(place),
+        };
+        let feeder = Feeder { place, area: input.area };
+        if let Some(id) = self.by_key.get(&key).copied()
+            && let Some(source) = self.sources.get_mut(&id)
+        {
+            source.feeders.push(feeder);
+            self.by_place.insert(place, id);
+            return None;
+        }
+        self.next += 1;
+        let id = SourceId(self.next);
+        let kind = if input.picture { SourceKind::Picture } else { SourceKind::Sound };
+        self.by_key.insert(key.clone(), id);
+        self.by_place.insert(place, id);
+        self.sources.insert(id, Source { lane, kind, key, feeders: vec![feeder], leader: 0 });
+        Some((id, kind))
+    }
+
+    /// The places of `call` that are not in `kept` feed no longer. Returns the sources that nobody feeds now.
+    pub fn release_all_but(&mut self, call: CallId, kept: &HashSet<Place>) -> Vec<(LaneId, SourceId)> {
+        let gone: Vec<Place> =
+            self.by_place.keys().filter(|place| place.0 == call && !kept.contains(place)).copied().collect();
+        gone.into_iter().filter_map(|place| self.release(place)).collect()
+    }
+
+    fn release(&mut self, place: Place) -> Option<(LaneId, SourceId)> {
+        let id = self.by_place.remove(&place)?;
+        let source = self.sources.get_mut(&id)?;
+        let at = source.feeders.iter().position(|feeder| feeder.place == place)?;
+        source.feeders.remove(at);
+        if at < source.leader || source.leader >= source.feeders.len() {
+            source.leader = source.leader.saturating_sub(1);
+        }
+        if !source.feeders.is_empty() {
+            return None;
+        }
+        let source = self.sources.remove(&id)?;
+        self.by_key.remove(&source.key);
+        Some((source.lane, id))
+    }
+
+    /// Whether this frame is to be decoded, and where. A feeder that shows the source larger than the leader takes over
+    /// with a picture that stands alone, or at once with sound.
+    pub fn feed(&mut self, place: Place, frame: &EncodedFrame) -> Option<(LaneId, SourceId)> {
+        let id = *self.by_place.get(&place)?;
+        let source = self.sources.get_mut(&id)?;
+        let at = source.feeders.iter().position(|feeder| feeder.place == place)?;
+        if at != source.leader && frame.key && source.feeders[at].area > source.feeders[source.leader].area {
+            source.leader = at;
+        }
+        (at == source.leader).then_some((source.lane, id))
+    }
+
+    /// The source that this place feeds.
+    pub fn of(&self, place: Place) -> Option<SourceId> {
+        self.by_place.get(&place).copied()
+    }
+
+    /// The place whose frames are decoded.
+    pub fn leader(&self, source: SourceId) -> Option<Place> {
+        let source = self.sources.get(&source)?;
+        source.feeders.get(source.leader).map(|feeder| feeder.place)
+    }
+
+    /// The lane in which a meeting's pictures are decoded.
+    pub fn lane_of(&self, meeting: &MeetingKey) -> Option<LaneId> {
+        let of_meeting = |source: &&Source| {
+            source.kind == SourceKind::Picture && matches!(&source.key, Key::Shared(key, ..) if key == meeting)
+        };
+        self.sources.values().find(of_meeting).map(|source| source.lane)
+    }
+
+    /// All sources of a lane.
+    pub fn in_lane(&self, lane: LaneId) -> Vec<(SourceId, SourceKind)> {
+        let here = self.sources.iter().filter(|(_, source)| source.lane == lane);
+        here.map(|(id, source)| (*id, source.kind)).collect()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.sources.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base::{Codec, MediaTime};
+    use bytes::Bytes;
+
+    fn meeting() -> MeetingKey {
+        MeetingKey { connector: "meet".into(), meeting: "1234567890123".into() }
+    }
+
+    fn stream(id: u32) -> RecvStream {
+        let participant = Some(ParticipantId("spaces/1/devices/2".into()));
+        RecvStream { id: StreamId(id), kind: MediaKind::Video, codec: Codec::Vp8, participant }
+    }
+
+    fn input(stream: u32, area: u64) -> Input {
+        Input { side: Side::Conference, stream: StreamId(stream), picture: true, area }
+    }
+
+    fn frame(key: bool) -> EncodedFrame {
+        let data = Bytes::from_static(b"x");
+        let time = MediaTime::default();
+        EncodedFrame { codec: Codec::Vp8, captured: time, arrived: time, key, contiguous: true, data }
+    }
+
+    const fn place(call: u64, stream: u32) -> Place {
+        (CallId(call), Side::Conference, StreamId(stream))
+    }
+
+    /// Two calls show the same participant, the first small, the second large.
+    fn shared() -> (Sources, SourceId) {
+        let mut sources = Sources::default();
+        let (id, _) = sources
+            .take(CallId(1), &input(7, 100), LaneId(1), &meeting(), Some(&stream(7)))
+            .expect("a new source");
+        assert_eq!(sources.take(CallId(2), &input(3, 900), LaneId(1), &meeting(), Some(&stream(3))), None);
+        (sources, id)
+    }
+
+    #[test]
+    fn two_calls_in_a_meeting_decode_a_participant_once() {
+        let (sources, id) = shared();
+        assert_eq!(sources.len(), 1);
+        assert_eq!((sources.of(place(1, 7)), sources.of(place(2, 3))), (Some(id), Some(id)));
+        assert_eq!(sources.lane_of(&meeting()), Some(LaneId(1)));
+    }
+
+    #[test]
+    fn who_shows_a_participant_largest_leads_from_a_key_picture_on() {
+        let (mut sources, id) = shared();
+        assert!(sources.feed(place(1, 7), &frame(false)).is_some());
+        assert!(sources.feed(place(2, 3), &frame(false)).is_none(), "not without a key picture");
+        assert_eq!(sources.feed(place(2, 3), &frame(true)), Some((LaneId(1), id)));
+        assert!(sources.feed(place(1, 7), &frame(true)).is_none(), "the smaller copy is not decoded");
+        assert_eq!(sources.leader(id), Some(place(2, 3)));
+    }
+
+    #[test]
+    fn when_the_leader_goes_another_takes_over_and_with_the_last_the_source_goes() {
+        let (mut sources, id) = shared();
+        sources.feed(place(2, 3), &frame(true));
+        assert_eq!(sources.release_all_but(CallId(2), &HashSet::new()), []);
+        assert_eq!(sources.leader(id), Some(place(1, 7)));
+        assert_eq!(sources.release_all_but(CallId(1), &HashSet::new()), [(LaneId(1), id)]);
+        assert_eq!(sources.len(), 0);
+        assert!(sources.feed(place(1, 7), &frame(true)).is_none());
+    }
+
+    #[test]
+    fn a_room_is_never_shared() {
+        let mut sources = Sources::default();
+        let room = RecvStream { id: StreamId(1), kind: MediaKind::Video, codec: Codec::H264, participant: None };
+        let input = Input { side: Side::Caller, stream: StreamId(1), picture: true, area: 1 };
+        for call in 1..=2 {
+            assert!(sources.take(CallId(call), &input, LaneId(1), &meeting(), Some(&room)).is_some());
+        }
+        assert_eq!(sources.len(), 2);
+    }
+}

@@ -1,0 +1,226 @@
+//! From a configuration to running shards.
+
+use crate::control;
+use crate::engine::event::Event;
+use crate::engine::join::Joiner;
+use crate::engine::poller::Poller;
+use crate::engine::shard::{Parts, Shard};
+use crate::engine::sip_side::{Dialer, SipSide};
+use crate::media::Plane;
+use crate::net::connection::Connections;
+use crate::net::dns::Names;
+use crate::net::https::LocalPorts;
+use crate::net::ports::Ports;
+use crate::net::tls;
+use crate::net::udp::Udp;
+use anyhow::{Context, Result};
+use base::{Seed, limits};
+use domain::config::Config;
+use rustls::ServerConfig;
+use sip::endpoint::{Endpoint, Listen, Policy, Transport};
+use sip::uri::Host;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::LocalSet;
+use tokio_rustls::TlsConnector;
+use tracing::info;
+
+/// Events waiting for a shard; who sends more waits.
+const EVENTS: usize = 1_024;
+
+/// The SIP addresses the box is reached by.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct Listening {
+    /// Over UDP.
+    pub udp: Vec<SocketAddr>,
+    /// Over TCP.
+    pub tcp: Vec<SocketAddr>,
+    /// Over TLS.
+    pub tls: Vec<SocketAddr>,
+}
+
+/// Sockets that are bound, before any loop runs.
+struct Bound {
+    udp: Vec<Udp>,
+    tcp: Vec<std::net::TcpListener>,
+    tls: Vec<std::net::TcpListener>,
+    server: Option<Arc<ServerConfig>>,
+}
+
+/// A running gateway.
+pub struct Gateway {
+    /// Where it is reached.
+    pub listening: Listening,
+    /// Ways to its shards.
+    pub events: Vec<mpsc::Sender<Event>>,
+    shards: Vec<JoinHandle<Result<()>>>,
+}
+
+impl Gateway {
+    /// Starts everything.
+    ///
+    /// # Errors
+    /// If an address is taken, a file cannot be read or a thread cannot be started; nothing runs then.
+    pub fn start(config: Arc<Config>) -> Result<Self> {
+        let bound = bind(&config)?;
+        let listening = bound.listening()?;
+        let (sender, receiver) = mpsc::channel(EVENTS);
+        let events = sender.clone();
+        let (ready, up) = std::sync::mpsc::channel();
+        let shard = std::thread::Builder::new().name("shard-1".into()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            LocalSet::new().block_on(&runtime, async move {
+                match shard(config, bound, sender, receiver) {
+                    Ok(shard) => {
+                        drop(ready.send(Ok(())));
+                        shard.run().await;
+                    }
+                    Err(error) => drop(ready.send(Err(error))),
+                }
+            });
+            Ok(())
+        })?;
+        up.recv().context("the shard ended before it began")??;
+        info!(?listening, "taking calls");
+        Ok(Self { listening, events: vec![events], shards: vec![shard] })
+    }
+
+    /// Takes no new calls and ends those that stand at `deadline`.
+    pub async fn drain(&self, deadline: Instant) {
+        for shard in &self.events {
+            // A shard that is gone has nothing to drain.
+            drop(shard.send(Event::Drain { deadline }).await);
+        }
+    }
+
+    /// Waits for the end of all shards.
+    ///
+    /// # Errors
+    /// If one ended by a bug.
+    pub fn join(self) -> Result<()> {
+        for shard in self.shards {
+            shard.join().map_err(|_| anyhow::anyhow!("a shard panicked"))??;
+        }
+        Ok(())
+    }
+
+    /// Opens the control socket at `path` and answers on it from now on. Must be called inside a runtime.
+    ///
+    /// # Errors
+    /// If the file cannot be made.
+    pub fn control(&self, path: &Path) -> Result<()> {
+        let listener = control::open(path)?;
+        tokio::spawn(control::serve(listener, self.events.clone()));
+        Ok(())
+    }
+}
+
+impl Bound {
+    fn listening(&self) -> Result<Listening> {
+        let of = |listeners: &[std::net::TcpListener]| -> std::io::Result<Vec<SocketAddr>> {
+            listeners.iter().map(std::net::TcpListener::local_addr).collect()
+        };
+        let udp = self.udp.iter().map(Udp::local).collect();
+        Ok(Listening { udp, tcp: of(&self.tcp)?, tls: of(&self.tls)? })
+    }
+}
+
+fn bind(config: &Config) -> Result<Bound> {
+    let udp = config.sip.udp.iter().map(|at| Udp::bind(*at).with_context(|| format!("cannot take SIP over UDP on {at}")));
+    let udp = udp.collect::<Result<Vec<_>>>()?;
+    let listen = |addresses: &[SocketAddr], what: &str| -> Result<Vec<std::net::TcpListener>> {
+        let one = |at: &SocketAddr| {
+            let listener = std::net::TcpListener::bind(at).with_context(|| format!("cannot take SIP over {what} on {at}"))?;
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        };
+        addresses.iter().map(one).collect()
+    };
+    let files = config.sip.certificate.as_ref();
+    let server = files.map(|files| tls::server(&files.chain, &files.key)).transpose()?;
+    Ok(Bound { udp, tcp: listen(&config.sip.tcp, "TCP")?, tls: listen(&config.sip.tls, "TLS")?, server })
+}
+
+/// Makes the shard, inside its own runtime.
+fn shard(config: Arc<Config>, bound: Bound, sender: mpsc::Sender<Event>, events: mpsc::Receiver<Event>) -> Result<Shard> {
+    let epoch = Instant::now();
+    let advertised = advertised(&config);
+    let (poller, reports) = (Poller::new()?, Arc::new(Notify::new()));
+    let bell = Arc::clone(&reports);
+    let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || bell.notify_one());
+    let workers = config.gateway.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
+    let plane = Plane::new(workers.unwrap_or(1), &wake).context("media workers")?;
+    let endpoint = Endpoint::new(endpoint_config(&config, &bound, advertised)?, random_seed()?, epoch);
+    let connections = Connections::new(sender.clone(), limits::SIP_CONNECTIONS);
+    let signalling = config.signalling_ports;
+    let dialer = Dialer {
+        connections: connections.clone(),
+        tls: TlsConnector::from(tls::client(None)?),
+        ports: Arc::new(LocalPorts::new(signalling.first..=signalling.last)),
+        names: Names::system()?,
+        events: sender.clone(),
+    };
+    for listener in bound.tcp {
+        tokio::task::spawn_local(connections.clone().accept(tokio::net::TcpListener::from_std(listener)?, None));
+    }
+    for listener in bound.tls {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        tokio::task::spawn_local(connections.clone().accept(listener, bound.server.clone()));
+    }
+    let sip = SipSide::new(endpoint, bound.udp, dialer, &poller)?;
+    let joiner = Joiner::new(&config, advertised, epoch, sender)?;
+    let media = config.media.ports;
+    let seed = random_seed()?;
+    let start = u32::from_le_bytes([seed.0[0], seed.0[1], seed.0[2], seed.0[3]]);
+    let ports = Ports::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), &(media.first..=media.last), start);
+    Ok(Shard::new(Parts { config, epoch, sip, plane, reports, ports, advertised, joiner, poller, events, seed }))
+}
+
+fn endpoint_config(config: &Config, bound: &Bound, advertised: IpAddr) -> Result<sip::endpoint::Config> {
+    let listening = bound.listening()?;
+    let of = |transport: Transport, addresses: &[SocketAddr]| -> Vec<Listen> {
+        let host = |local: SocketAddr| if local.ip().is_unspecified() { advertised } else { local.ip() };
+        let public = |local: SocketAddr| config.gateway.public_address.unwrap_or_else(|| host(local));
+        let listen = |local: &SocketAddr| Listen {
+            transport,
+            local: *local,
+            host: Host::from(public(*local)),
+            port: local.port(),
+        };
+        addresses.iter().map(listen).collect()
+    };
+    let mut listen = of(Transport::Udp, &listening.udp);
+    listen.extend(of(Transport::Tcp, &listening.tcp));
+    listen.extend(of(Transport::Tls, &listening.tls));
+    Ok(sip::endpoint::Config {
+        listen,
+        product: concat!("Gantry/", env!("CARGO_PKG_VERSION")).to_owned(),
+        realm: config.gateway.domains.first().cloned().unwrap_or_default(),
+        challenge: Policy::Devices,
+        devices: config.devices.iter().map(|device| (device.user.clone(), device.password.clone())).collect(),
+        info_types: sip::leg::INFO_TYPES.to_vec(),
+    })
+}
+
+/// Where peers are told to send media: the public address, else the one that the way to the outside begins at.
+fn advertised(config: &Config) -> IpAddr {
+    config.gateway.public_address.unwrap_or_else(|| {
+        let probe = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
+            // Connecting a UDP socket sends nothing; the kernel only chooses the address it would send from.
+            socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
+            socket.local_addr()
+        });
+        probe.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |local| local.ip())
+    })
+}
+
+fn random_seed() -> Result<Seed> {
+    let mut seed = [0; 32];
+    let mut file = std::fs::File::open("/dev/urandom").context("the system's randomness")?;
+    std::io::Read::read_exact(&mut file, &mut seed).context("the system's randomness")?;
+    Ok(Seed(seed))
+}
