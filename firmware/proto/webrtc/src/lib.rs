@@ -1,1 +1,25 @@
-//! webrtc
+//! WebRTC behind the house contract: str0m's ICE, DTLS, SRTP and data channel, our frames and our limits.
+//!
+//! ```text
+//!  datagram ─▶ Peer ─▶ sender clock ─▶ jitter buffer (sound) ─▶ EncodedFrame
+//!  EncodedFrame ─▶ room under the limit ─▶ Peer ─▶ pacing ─▶ exit gate ─▶ datagram
+//! ```
+//!
+//! [`Peer`] is a [`Machine`](base::Machine): no socket, no clock. It is made by offering, as the conference connectors
+//! need it.
+
+mod cap;
+mod clock;
+mod incoming;
+mod keyframes;
+mod outgoing;
+mod peer;
+mod sound;
+mod stats;
+
+pub use cap::{WINDOW, media_bps};
+pub use peer::{
+    CONNECT, Config, Counters, Effect, Event, Input, Layer, Lost, Offer, Peer, PeerError, RecvTrack, SILENCE,
+    SendTrack, Track,
+};
+pub use stats::TrackStats;
