@@ -6,19 +6,24 @@
 //!                                       └─▶ mix: all sounds but the listener's own, encoded ─▶ EncodedFrame
 //! ```
 //!
-//! A `Graph` is the pure core: it owns sources and sinks, takes a [`Command`] or the passing of time, and hands out
-//! [`Report`]s. It has no thread and no clock, so a test turns it in virtual time. A `Worker` is the thin shell: one
+//! A [`Graph`] is the pure core: it owns sources and sinks, takes a [`Command`] or the passing of time, and hands out
+//! [`Report`]s. It has no thread and no clock, so a test turns it in virtual time. A [`Worker`] is the thin shell: one
 //! thread, two bounded rings, a waker. What crosses the rings is plain data, so a worker may as well be another process.
 //!
 //! Who reads what is free: any number of sinks read one source, which is decoded once; and the engine may send one
 //! sink's frames to any number of peers. Nothing goes from sound to picture inside, so the engine may put a call's
 //! sound and its pictures on different workers, and should: a picture takes milliseconds to encode.
 //!
-//! Start with [`message`].
+//! Start with [`message`], then [`graph`].
 
+pub mod graph;
 pub mod message;
+mod ring;
+pub mod worker;
 
+pub use graph::Graph;
 pub use message::{
     Command, Fit, Layer, Mix, PictureSink, Rect, Report, SinkId, SinkStats, SourceId, SourceKind,
     SourceStats, Stage, Stats, Step, Tile,
 };
+pub use worker::{Waker, Worker, WorkerHandle};

@@ -231,7 +231,7 @@ pub struct Mix {
     pub sink: SinkId,
     /// G.711, G.722 or Opus.
     pub codec: Codec,
-    /// How much sound one frame holds: 10, 20, 30, 40 or 60 ms; others become 20 ms.
+    /// How much sound one frame holds: 10, 20, 40 or 60 ms; others become 20 ms.
     pub frame_time: Duration,
     /// Bits per second; Opus only, the others have one rate.
     pub bps: u32,
@@ -256,7 +256,7 @@ pub enum Report {
         frame: EncodedFrame,
     },
     /// A source can't go on without a picture that stands alone. Told again every
-    /// [`KEYFRAME_RETRY`] until one comes.
+    /// [`KEYFRAME_RETRY`] until one comes, while any frames come.
     KeyframeNeeded {
         /// Which.
         source: SourceId,

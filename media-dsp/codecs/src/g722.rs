@@ -89,7 +89,7 @@ impl Band {
 
     /// Blocks 3L/3H, LOGSC and SCALE: the scale follows the code just sent.
     fn adapt_scale(&mut self, step: i32) {
-        self.nb = ((self.nb * 127 >> 7) + step).clamp(0, self.most);
+        self.nb = (((self.nb * 127) >> 7) + step).clamp(0, self.most);
         let mantissa = ILB[(self.nb >> 6 & 31) as usize];
         let exponent = self.shift - (self.nb >> 11);
         self.det = if exponent < 0 { mantissa << -exponent } else { mantissa >> exponent } << 2;
@@ -105,16 +105,16 @@ impl Band {
         let four = saturate(self.a[0] << 2);
         let turn = if same(self.p[0]) { (-four).min(32_767) } else { four };
         let push = if same(self.p[1]) { 128 } else { -128 };
-        let a2 = (push + (turn >> 7) + (self.a[1] * 32_512 >> 15)).clamp(-12_288, 12_288);
+        let a2 = (push + (turn >> 7) + ((self.a[1] * 32_512) >> 15)).clamp(-12_288, 12_288);
         let push = if same(self.p[0]) { 192 } else { -192 };
         let bound = saturate(15_360 - a2);
-        let a1 = saturate(push + (self.a[0] * 32_640 >> 15)).clamp(-bound, bound);
+        let a1 = saturate(push + ((self.a[0] * 32_640) >> 15)).clamp(-bound, bound);
 
         // UPZERO
         let push = if d == 0 { 0 } else { 128 };
         for (b, past) in self.b.iter_mut().zip(&self.d) {
             let push = if d >> 15 == past >> 15 { push } else { -push };
-            *b = saturate(push + (*b * 32_640 >> 15));
+            *b = saturate(push + ((*b * 32_640) >> 15));
         }
 
         // DELAYA
@@ -125,8 +125,8 @@ impl Band {
         self.a = [a1, a2];
 
         // FILTEP, FILTEZ, PREDIC
-        let poles: i32 = self.a.iter().zip(&self.r).map(|(a, r)| a * saturate(r + r) >> 15).sum();
-        let zeros: i32 = self.b.iter().zip(&self.d).map(|(b, d)| b * saturate(d + d) >> 15).sum();
+        let poles: i32 = self.a.iter().zip(&self.r).map(|(a, r)| (a * saturate(r + r)) >> 15).sum();
+        let zeros: i32 = self.b.iter().zip(&self.d).map(|(b, d)| (b * saturate(d + d)) >> 15).sum();
         self.sz = saturate(zeros);
         self.s = saturate(saturate(poles) + self.sz);
     }
@@ -134,13 +134,13 @@ impl Band {
     /// What both ends do with a low band's code: scale and predictor follow its four upper bits.
     fn follow_low(&mut self, code: usize) {
         let code = code >> 2;
-        let d = self.det * QM4[code] >> 15;
+        let d = (self.det * QM4[code]) >> 15;
         self.adapt_scale(WL[code]);
         self.adapt_predictor(d);
     }
 
     fn follow_high(&mut self, code: usize) {
-        let d = self.det * QM2[code] >> 15;
+        let d = (self.det * QM2[code]) >> 15;
         self.adapt_scale(WH[code]);
         self.adapt_predictor(d);
     }
@@ -149,7 +149,7 @@ impl Band {
     fn quantise_low(&self, signal: i32) -> usize {
         let e = saturate(signal - self.s);
         let size = if e >= 0 { e } else { -(e + 1) };
-        let level = (1..30).find(|&i| size < Q6[i] * self.det >> 12).unwrap_or(30);
+        let level = (1..30).find(|&i| size < (Q6[i] * self.det) >> 12).unwrap_or(30);
         // table 13: the codes go down as the levels go up; the two smallest negative ones are set apart
         match (e < 0, level) {
             (true, 1) => 63,
@@ -163,7 +163,7 @@ impl Band {
     fn quantise_high(&self, signal: i32) -> usize {
         let e = saturate(signal - self.s);
         let size = if e >= 0 { e } else { -(e + 1) };
-        let large = size >= 564 * self.det >> 12;
+        let large = size >= (564 * self.det) >> 12;
         match (e < 0, large) {
             (true, false) => 1,
             (true, true) => 0,
@@ -210,9 +210,9 @@ impl Encoder {
     /// Encodes two samples.
     fn octet(&mut self, first: i16, second: i16) -> u8 {
         let (even, odd) = self.mirror.push(i32::from(first), i32::from(second));
-        let low = self.low.quantise_low(saturate(even + odd >> 14));
+        let low = self.low.quantise_low(saturate((even + odd) >> 14));
         self.low.follow_low(low);
-        let high = self.high.quantise_high(saturate(even - odd >> 14));
+        let high = self.high.quantise_high(saturate((even - odd) >> 14));
         self.high.follow_high(high);
         (high << 6 | low) as u8
     }
@@ -259,9 +259,9 @@ impl Decoder {
     /// Decodes two samples.
     fn samples(&mut self, octet: u8) -> [i16; 2] {
         let (low, high) = (usize::from(octet & 0x3f), usize::from(octet >> 6));
-        let low_signal = (self.low.s + (self.low.det * QM6[low] >> 15)).clamp(-16_384, 16_383);
+        let low_signal = (self.low.s + ((self.low.det * QM6[low]) >> 15)).clamp(-16_384, 16_383);
         self.low.follow_low(low);
-        let high_signal = (self.high.s + (self.high.det * QM2[high] >> 15)).clamp(-16_384, 16_383);
+        let high_signal = (self.high.s + ((self.high.det * QM2[high]) >> 15)).clamp(-16_384, 16_383);
         self.high.follow_high(high);
         let (second, first) = self.mirror.push(low_signal + high_signal, low_signal - high_signal);
         [second >> 11, first >> 11].map(|sample| saturate(sample) as i16)
@@ -294,6 +294,7 @@ impl AudioDecoder for Decoder {
 mod tests {
     use super::*;
     use kernels::sound::tone;
+    use std::f32::consts::TAU;
     use std::process::Command;
 
     /// Tones that come and go in both bands, with a burst at full scale.
@@ -302,8 +303,8 @@ mod tests {
             .map(|i| {
                 let t = i as f32 / RATE as f32;
                 let swell = (t * 3.0).sin().abs();
-                let sum = 0.35 * (t * 900.0 * 6.2832).sin() + 0.2 * (t * (2000.0 + 800.0 * t) * 6.2832).sin();
-                let high = 0.15 * (t * 6100.0 * 6.2832).sin();
+                let sum = 0.35 * (t * 900.0 * TAU).sin() + 0.2 * (t * (2000.0 + 800.0 * t) * TAU).sin();
+                let high = 0.15 * (t * 6100.0 * TAU).sin();
                 let burst = if (12_000..12_400).contains(&i) { 3.0 } else { 1.0 };
                 ((sum + high) * swell * burst * 32_768.0).clamp(-32_768.0, 32_767.0) as i16
             })
@@ -346,7 +347,7 @@ mod tests {
     fn tones_in_both_bands_survive() {
         for hz in [300.0, 1000.0, 3000.0, 5500.0] {
             let sine: Vec<f32> = (0..16_000)
-                .map(|i| 0.4 * (std::f32::consts::TAU * hz * i as f32 / RATE as f32).sin())
+                .map(|i| 0.4 * (TAU * hz * i as f32 / RATE as f32).sin())
                 .collect();
             let (mut packet, mut out) = (Vec::new(), Vec::new());
             Encoder::default().encode(&sine, &mut packet).unwrap();

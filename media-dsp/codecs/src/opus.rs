@@ -67,11 +67,12 @@ impl AudioDecoder for Decoder {
     fn recover(&mut self, next: &[u8], samples: usize, out: &mut Vec<f32>) {
         let usable =
             samples.is_multiple_of(STEP) && (STEP..=MAX_SAMPLES).contains(&samples) && !next.is_empty();
-        if usable && next.len() <= MAX_SOUND_BYTES {
-            if let Ok(made) = self.inner.decode_float(next, &mut self.block[..samples], true) {
-                out.extend_from_slice(self.block.get(..made).unwrap_or_default());
-                return;
-            }
+        if usable
+            && next.len() <= MAX_SOUND_BYTES
+            && let Ok(made) = self.inner.decode_float(next, &mut self.block[..samples], true)
+        {
+            out.extend_from_slice(self.block.get(..made).unwrap_or_default());
+            return;
         }
         self.conceal(samples, out);
     }

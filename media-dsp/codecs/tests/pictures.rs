@@ -1,6 +1,8 @@
 //! What the picture codecs promise: readable, at the rate asked for, in units of the length asked for, and unshaken by
 //! loss and nonsense.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't be set up has failed")]
+
 mod pattern;
 
 use codecs::h264::{self, nal_units};
@@ -24,7 +26,9 @@ fn vp8(settings: VideoSettings) -> Box<dyn VideoEncoder> {
     Box::new(vp8::Encoder::new(settings).unwrap())
 }
 
-fn pairs(settings: VideoSettings) -> Vec<(&'static str, Box<dyn VideoEncoder>, Box<dyn VideoDecoder>)> {
+type Pair = (&'static str, Box<dyn VideoEncoder>, Box<dyn VideoDecoder>);
+
+fn pairs(settings: VideoSettings) -> Vec<Pair> {
     vec![
         ("H264", h264(settings), Box::new(h264::Decoder::new().unwrap())),
         ("VP8", vp8(settings), Box::new(vp8::Decoder::new().unwrap())),
@@ -165,6 +169,9 @@ fn a_new_bit_rate_takes_effect_at_once_and_without_a_new_key_picture() {
 fn h264_pictures_with_lost_slices_are_concealed_and_shown() {
     let mut encoder = h264(VideoSettings { max_nal_bytes: Some(1000), ..settings(640, 360, 1_000_000) });
     let frames = stream(&mut *encoder, 640, 360, 90);
+    let sliced = (20..frames.len()).filter(|&i| nal_units(&frames[i].1).count() > 2);
+    let hurt: Vec<usize> = sliced.step_by(10).take(3).collect();
+    assert_eq!(hurt.len(), 3, "there are slices to lose");
     let mut decoder = h264::Decoder::new().unwrap();
     let (mut shown, mut pictures, mut concealed) = (I420::default(), 0, 0);
     for (i, (_, frame)) in frames.iter().enumerate() {
@@ -172,8 +179,7 @@ fn h264_pictures_with_lost_slices_are_concealed_and_shown() {
         let lossy: Vec<u8> = units
             .iter()
             .enumerate()
-            // the second slice of two pictures
-            .filter(|(slice, _)| !(matches!(i, 20 | 50) && *slice == 1))
+            .filter(|(slice, _)| !(hurt.contains(&i) && *slice == 1))
             .flat_map(|(_, unit)| [&[0, 0, 0, 1], *unit].concat())
             .collect();
         match decoder.decode(&lossy, &mut shown) {
@@ -182,12 +188,8 @@ fn h264_pictures_with_lost_slices_are_concealed_and_shown() {
             _ => {}
         }
     }
-    assert!(pictures >= frames.len() - 2, "{pictures} of {} shown", frames.len());
+    assert!(pictures >= frames.len() - 3, "{pictures} of {} shown", frames.len());
     assert!(concealed >= 2, "the loss is told");
-    assert!(
-        [20, 50].iter().all(|&i: &usize| nal_units(&frames[i].1).count() > 2),
-        "there are slices to lose"
-    );
     assert_eq!(pattern::number(&shown.view()), frames.last().map(|f| f.0));
 }
 

@@ -326,7 +326,7 @@ mod tests {
             let picture = I420::new(w, h).unwrap();
             let view = picture.view();
             assert!(view.strides().iter().all(|s| s % 64 == 0));
-            assert!(view.planes().iter().all(|p| p.as_ptr() as usize % 64 == 0), "{w}x{h}");
+            assert!(view.planes().iter().all(|p| (p.as_ptr() as usize).is_multiple_of(64)), "{w}x{h}");
             assert!(View::new(view.planes(), view.strides(), w, h).is_some());
         }
     }

@@ -1,0 +1,214 @@
+//! A picture sink: tiles composed on a canvas that stays, and encoded when its main picture comes.
+//!
+//! ```text
+//!  main picture comes ──────────────▶ draw changed tiles ─▶ encode      (never sooner than the gate opens)
+//!  other tile comes, main is silent ─▶ the same
+//!  other tile comes, main is live ───▶ waits for main, MAIN_SILENT at most
+//!  layout, key asked for ────────────▶ the same, at once
+//!  nothing for IDLE_PICTURE ─────────▶ encode what is there
+//! ```
+
+use super::encoder::{SinkEncoder, Stamp};
+use super::geometry::{on_canvas, overlap, place};
+use super::pace::{Gate, Moment};
+use super::picture::PictureSource;
+use crate::message::{IDLE_PICTURE, MAIN_SILENT, MAX_TILES, PictureSink, Rect, Report, SourceId, Tile};
+use base::{MediaTime, Size};
+use kernels::{I420, PictureError};
+use std::collections::BTreeMap;
+
+/// Dark grey, so that black bars of a peer's own are told from ours.
+const BACKGROUND: (u8, u8, u8) = (36, 128, 128);
+
+pub(super) struct Canvas {
+    pub encoder: SinkEncoder,
+    canvas: I420,
+    tiles: Vec<Drawn>,
+    clear: bool,
+    gate: Gate,
+    main_seen: Option<MediaTime>,
+    last_made: Option<MediaTime>,
+    pending: Option<Pending>,
+}
+
+/// A tile and what of its source is on the canvas.
+struct Drawn {
+    source: SourceId,
+    rect: Rect,
+    fit: crate::message::Fit,
+    version: u64,
+    size: Size,
+}
+
+/// A picture that is to be made.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    /// Not before.
+    due: MediaTime,
+    /// The frame that drives it; `None` if none does.
+    stamp: Option<Stamp>,
+}
+
+impl Canvas {
+    /// # Errors
+    /// [`PictureError`] if the canvas is of no size we make.
+    pub fn new(now: MediaTime, sink: PictureSink) -> Result<Self, PictureError> {
+        let PictureSink { sink: id, codec, canvas, max_fps, bps, max_nal_bytes, tiles } = sink;
+        let mut made = Self {
+            encoder: SinkEncoder::new(id, codec, max_fps, bps, max_nal_bytes),
+            canvas: I420::default(),
+            tiles: Vec::new(),
+            clear: true,
+            gate: Gate::new(max_fps),
+            main_seen: None,
+            last_made: None,
+            pending: None,
+        };
+        made.set_layout(now, canvas, tiles)?;
+        Ok(made)
+    }
+
+    /// # Errors
+    /// [`PictureError`] if the canvas is of no size we make; the layout stays as it was.
+    pub fn set_layout(&mut self, now: MediaTime, canvas: Size, tiles: Vec<Tile>) -> Result<(), PictureError> {
+        let (width, height) = (canvas.width & !1, canvas.height & !1);
+        self.canvas.resize(width, height)?;
+        let main = self.main();
+        self.tiles = tiles
+            .into_iter()
+            .take(MAX_TILES)
+            .map(|Tile { source, rect, fit }| Drawn {
+                source,
+                rect: on_canvas(rect, Size::new(width, height)),
+                fit,
+                version: 0,
+                size: Size::new(0, 0),
+            })
+            .collect();
+        if self.main() != main {
+            self.main_seen = None;
+        }
+        self.clear = true;
+        self.want(now, None);
+        Ok(())
+    }
+
+    pub fn force_key(&mut self, now: MediaTime) {
+        self.encoder.force_key();
+        self.want(now, None);
+    }
+
+    pub fn set_bitrate(&mut self, now: MediaTime, bps: u32) {
+        let was_still = self.encoder.is_still();
+        self.encoder.set_bitrate(bps);
+        if was_still && bps > 0 {
+            self.want(now, None);
+        }
+    }
+
+    fn main(&self) -> Option<SourceId> {
+        self.tiles.first().map(|tile| tile.source)
+    }
+
+    /// A source has a new picture.
+    pub fn moved(&mut self, now: MediaTime, source: SourceId, stamp: Stamp) {
+        if self.main() == Some(source) {
+            self.main_seen = Some(now);
+            self.want(now, Some(stamp));
+        } else if self.tiles.iter().any(|tile| tile.source == source) {
+            let due = self.main_seen.map_or(now, |seen| now.max(seen + MAIN_SILENT));
+            if self.pending.is_none() {
+                self.want(due, Some(stamp));
+            }
+        }
+    }
+
+    /// A picture is to be made, not before `due` and not before the gate opens.
+    fn want(&mut self, due: MediaTime, stamp: Option<Stamp>) {
+        let due = due.max(self.gate.opens());
+        let before = self.pending.map_or(due, |pending| pending.due.min(due));
+        let stamp = stamp.or(self.pending.and_then(|pending| pending.stamp));
+        self.pending = Some(Pending { due: before, stamp });
+    }
+
+    /// When it wants to be turned again.
+    pub fn wake(&self) -> Option<MediaTime> {
+        if self.encoder.is_still() {
+            return None;
+        }
+        let idle = self.last_made.map(|made| made + IDLE_PICTURE);
+        [self.pending.map(|pending| pending.due), idle].into_iter().flatten().min()
+    }
+
+    /// Makes what is due.
+    pub fn turn(
+        &mut self,
+        at: &Moment,
+        sources: &BTreeMap<SourceId, PictureSource>,
+        report: &mut dyn FnMut(Report),
+    ) {
+        if self.wake().is_none_or(|due| due > at.now) {
+            return;
+        }
+        let stamp =
+            self.pending.take().and_then(|pending| pending.stamp).unwrap_or_else(|| self.own_stamp(at.now));
+        self.gate.pass(at.now);
+        self.last_made = Some(at.now);
+        let mut stage = self.encoder.stats.compose;
+        at.measure(&mut stage, || self.draw(sources));
+        self.encoder.stats.compose = stage;
+        self.encoder.encode(at, &self.canvas.view(), stamp, report);
+        if self.encoder.is_owed_key() {
+            self.want(at.now, None);
+        }
+    }
+
+    /// The time of a picture that no frame drives: as long after the last one as it is made after it.
+    fn own_stamp(&self, now: MediaTime) -> Stamp {
+        let captured = match (self.encoder.last_captured(), self.last_made) {
+            (Some(captured), Some(made)) => captured + now.saturating_since(made),
+            _ => now,
+        };
+        Stamp { captured, arrived: now }
+    }
+
+    fn draw(&mut self, sources: &BTreeMap<SourceId, PictureSource>) {
+        if std::mem::take(&mut self.clear) {
+            fill(&mut self.canvas, None);
+        }
+        for i in 0..self.tiles.len() {
+            let tile = &mut self.tiles[i];
+            let Some(source) = sources.get(&tile.source) else { continue };
+            let Some(picture) = source.picture() else { continue };
+            if tile.version == source.version {
+                continue;
+            }
+            let Some(placement) = place(source.size(), tile.rect, tile.fit) else { continue };
+            if tile.size != source.size() {
+                // the bars lie elsewhere now
+                fill(&mut self.canvas, Some(tile.rect));
+            }
+            (tile.version, tile.size) = (source.version, source.size());
+            let (from, to, rect) = (placement.from, placement.to, tile.rect);
+            let from = picture.view().part(from.x, from.y, from.width, from.height);
+            let to = self.canvas.view_mut().part(to.x, to.y, to.width, to.height);
+            if let (Some(from), Some(mut to)) = (from, to) {
+                kernels::yuv::scale(&from, &mut to);
+            }
+            for above in self.tiles.iter_mut().skip(i + 1).filter(|above| overlap(above.rect, rect)) {
+                above.version = 0;
+            }
+        }
+    }
+}
+
+fn fill(canvas: &mut I420, rect: Option<Rect>) {
+    let view = canvas.view_mut();
+    let part = match rect {
+        Some(rect) => view.part(rect.x, rect.y, rect.width, rect.height),
+        None => Some(view),
+    };
+    if let Some(mut part) = part {
+        part.fill(BACKGROUND.0, BACKGROUND.1, BACKGROUND.2);
+    }
+}

@@ -1,0 +1,312 @@
+//! The pure core: sources and sinks, turned by commands and the passing of time.
+//!
+//! It is a [`Machine`] without effects of its own: what it makes and what it tells are [`Report`]s. Everything due at a
+//! step's time is done in that step, and it says when to come back.
+//!
+//! ```text
+//!  Command::Frame ─▶ source decodes ─▶ ladders and canvases that show it, mixes that hear it ─▶ Report::Frame
+//!  Command::Apply ─▶ sources and sinks come and go
+//!  Input::Timeout ─▶ whatever is due: silent blocks, idle pictures, pictures held back by the frame rate
+//! ```
+
+mod canvas;
+mod encoder;
+mod geometry;
+mod ladder;
+mod mix;
+mod pace;
+mod picture;
+mod sound;
+
+use crate::message::{
+    Command, Layer, MAX_INPUTS, MAX_LAYERS, MAX_SINKS, MAX_SOURCES, MAX_TILES, Report, STATS_TIME, SinkId,
+    SourceId, SourceKind, Stats, Step,
+};
+use base::{EncodedFrame, Machine, MediaKind, MediaTime, Output};
+use canvas::Canvas;
+use encoder::Stamp;
+use ladder::Ladder;
+use mix::Mix;
+use pace::Moment;
+use picture::PictureSource;
+use sound::SoundSource;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::time::Instant;
+
+/// What a graph takes.
+#[derive(Debug)]
+pub enum Input {
+    /// A command from the engine.
+    Command(Command),
+    /// The wake-up it asked for, or any later one.
+    Timeout,
+}
+
+/// Sources, sinks and what joins them. See the [module](self).
+pub struct Graph {
+    epoch: Instant,
+    stopwatch: fn() -> Instant,
+    pictures: BTreeMap<SourceId, PictureSource>,
+    sounds: BTreeMap<SourceId, SoundSource>,
+    canvases: BTreeMap<SinkId, Canvas>,
+    ladders: Vec<Ladder>,
+    mixes: BTreeMap<SinkId, Mix>,
+    stray: u64,
+    next_stats: MediaTime,
+}
+
+impl std::fmt::Debug for Graph {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sources = self.pictures.len() + self.sounds.len();
+        write!(f, "graph of {sources} sources and {} sinks", self.sink_count())
+    }
+}
+
+impl Machine for Graph {
+    type Input<'a> = Input;
+    type Effect = Infallible;
+    type Event = Report;
+
+    fn step(
+        &mut self,
+        now: Instant,
+        input: Input,
+        mut sink: impl FnMut(Output<Infallible, Report>),
+    ) -> Option<Instant> {
+        let at = Moment::new(MediaTime::at(self.epoch, now), self.stopwatch);
+        let report = &mut |report| sink(Output::Event(report));
+        match input {
+            Input::Command(command) => self.command(&at, command, report),
+            Input::Timeout => {}
+        }
+        self.turn(&at, report);
+        self.wake(at.now).map(|wake| wake.to_instant(self.epoch))
+    }
+}
+
+impl Graph {
+    /// An empty graph on the media clock that began at `epoch`. `stopwatch` only measures the time work takes, for
+    /// [`Stats`]; no decision goes by it.
+    #[must_use]
+    pub fn new(epoch: Instant, stopwatch: fn() -> Instant) -> Self {
+        Self {
+            epoch,
+            stopwatch,
+            pictures: BTreeMap::new(),
+            sounds: BTreeMap::new(),
+            canvases: BTreeMap::new(),
+            ladders: Vec::new(),
+            mixes: BTreeMap::new(),
+            stray: 0,
+            next_stats: MediaTime(0),
+        }
+    }
+
+    /// The figures so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let pictures = self.pictures.values().map(|source| source.stats);
+        let canvases = self.canvases.values().map(|canvas| canvas.encoder.stats);
+        let rungs = self.ladders.iter().flat_map(Ladder::encoders).map(|encoder| encoder.stats);
+        Stats {
+            sources: pictures.chain(self.sounds.values().map(|source| source.stats)).collect(),
+            sinks: canvases.chain(rungs).chain(self.mixes.values().map(|mix| mix.stats)).collect(),
+            stray: self.stray,
+            dropped: 0,
+        }
+    }
+
+    fn command(&mut self, at: &Moment, command: Command, report: &mut dyn FnMut(Report)) {
+        match command {
+            Command::Apply(steps) => steps.into_iter().for_each(|step| self.apply(at.now, step, report)),
+            Command::Frame { source, frame } => self.frame(at, source, &frame, report),
+            Command::ForceKey { sink } => self.force_key(at.now, sink),
+            Command::Bitrate { sink, bps } => self.set_bitrate(at.now, sink, bps),
+        }
+    }
+
+    fn frame(&mut self, at: &Moment, source: SourceId, frame: &EncodedFrame, report: &mut dyn FnMut(Report)) {
+        match frame.codec.kind() {
+            MediaKind::Audio => match self.sounds.get_mut(&source) {
+                Some(sound) => sound.take(at, frame, report),
+                None => self.stray += 1,
+            },
+            MediaKind::Video | MediaKind::Content => self.picture(at, source, frame, report),
+        }
+    }
+
+    fn picture(&mut self, at: &Moment, id: SourceId, frame: &EncodedFrame, report: &mut dyn FnMut(Report)) {
+        let Some(source) = self.pictures.get_mut(&id) else {
+            self.stray += 1;
+            return;
+        };
+        if !source.take(at, frame, report) {
+            return;
+        }
+        for ladder in self.ladders.iter_mut().filter(|ladder| ladder.source == id) {
+            ladder.moved(at, source, report);
+        }
+        let stamp = Stamp { captured: source.captured, arrived: source.arrived };
+        for canvas in self.canvases.values_mut() {
+            canvas.moved(at.now, id, stamp);
+        }
+    }
+
+    fn force_key(&mut self, now: MediaTime, sink: SinkId) {
+        match self.canvases.get_mut(&sink) {
+            Some(canvas) => canvas.force_key(now),
+            None => self.ladders.iter_mut().for_each(|ladder| ladder.force_key(now, sink)),
+        }
+    }
+
+    fn set_bitrate(&mut self, now: MediaTime, sink: SinkId, bps: u32) {
+        if let Some(canvas) = self.canvases.get_mut(&sink) {
+            canvas.set_bitrate(now, bps);
+        } else if let Some(mix) = self.mixes.get_mut(&sink) {
+            mix.set_bitrate(bps);
+        } else {
+            self.ladders.iter_mut().for_each(|ladder| ladder.set_bitrate(now, sink, bps));
+        }
+    }
+
+    /// Does everything that is due.
+    fn turn(&mut self, at: &Moment, report: &mut dyn FnMut(Report)) {
+        for canvas in self.canvases.values_mut() {
+            canvas.turn(at, &self.pictures, report);
+        }
+        for ladder in &mut self.ladders {
+            if let Some(source) = self.pictures.get(&ladder.source) {
+                ladder.turn(at, source, report);
+            }
+        }
+        for mix in self.mixes.values_mut() {
+            mix.turn(at, &mut self.sounds, report);
+        }
+        if at.now >= self.next_stats && !self.is_empty() {
+            self.next_stats = at.now + STATS_TIME;
+            report(Report::Stats(self.stats()));
+        }
+    }
+
+    fn wake(&self, now: MediaTime) -> Option<MediaTime> {
+        let canvases = self.canvases.values().filter_map(Canvas::wake);
+        let ladders =
+            self.ladders.iter().filter(|l| self.pictures.contains_key(&l.source)).filter_map(Ladder::wake);
+        let mixes = self.mixes.values().map(|mix| mix.wake(&self.sounds, now));
+        let stats = (!self.is_empty()).then_some(self.next_stats);
+        canvases.chain(ladders).chain(mixes).chain(stats).min()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.pictures.is_empty() && self.sounds.is_empty() && self.sink_count() == 0
+    }
+
+    fn sink_count(&self) -> usize {
+        let rungs: usize = self.ladders.iter().map(|ladder| ladder.encoders().count()).sum();
+        self.canvases.len() + rungs + self.mixes.len()
+    }
+
+    fn has_sink(&self, sink: SinkId) -> bool {
+        self.canvases.contains_key(&sink)
+            || self.mixes.contains_key(&sink)
+            || self.ladders.iter().flat_map(Ladder::encoders).any(|encoder| encoder.sink() == sink)
+    }
+}
+
+/// Why a step can't be taken.
+type Refused = String;
+
+/// The steps.
+impl Graph {
+    fn apply(&mut self, now: MediaTime, step: Step, report: &mut dyn FnMut(Report)) {
+        let (sink, source) = names(&step);
+        if let Err(why) = self.try_apply(now, step) {
+            report(Report::Failed { sink, source, why });
+        }
+    }
+
+    fn try_apply(&mut self, now: MediaTime, step: Step) -> Result<(), Refused> {
+        match step {
+            Step::AddSource { source, kind } => self.add_source(source, kind)?,
+            Step::RemoveSource(source) => {
+                self.pictures.remove(&source);
+                self.sounds.remove(&source);
+            }
+            Step::AddPicture(sink) => {
+                self.free_sinks(&[sink.sink])?;
+                few(sink.tiles.len(), MAX_TILES, "tiles")?;
+                let canvas = Canvas::new(now, sink.clone()).map_err(|error| error.to_string())?;
+                self.canvases.insert(sink.sink, canvas);
+            }
+            Step::SetLayout { sink, canvas: size, tiles } => {
+                few(tiles.len(), MAX_TILES, "tiles")?;
+                let canvas = self.canvases.get_mut(&sink).ok_or("there is no such picture sink")?;
+                canvas.set_layout(now, size, tiles).map_err(|error| error.to_string())?;
+            }
+            Step::AddLadder { source, codec, max_fps, layers } => {
+                few(layers.len(), MAX_LAYERS, "layers")?;
+                let sinks: Vec<SinkId> = layers.iter().map(|Layer { sink, .. }| *sink).collect();
+                self.free_sinks(&sinks)?;
+                self.ladders.push(Ladder::new(source, codec, max_fps, layers));
+            }
+            Step::AddMix(mix) => {
+                self.free_sinks(&[mix.sink])?;
+                few(mix.inputs.len(), MAX_INPUTS, "inputs")?;
+                let sink = mix.sink;
+                self.mixes.insert(sink, Mix::new(now, mix).map_err(|error| error.to_string())?);
+            }
+            Step::SetMix { sink, inputs } => {
+                few(inputs.len(), MAX_INPUTS, "inputs")?;
+                self.mixes.get_mut(&sink).ok_or("there is no such mix")?.set_inputs(&inputs);
+            }
+            Step::RemoveSink(sink) => self.remove_sink(sink),
+        }
+        Ok(())
+    }
+
+    fn add_source(&mut self, source: SourceId, kind: SourceKind) -> Result<(), Refused> {
+        if self.pictures.contains_key(&source) || self.sounds.contains_key(&source) {
+            return Err("the source is there already; remove it first".to_owned());
+        }
+        few(self.pictures.len() + self.sounds.len() + 1, MAX_SOURCES, "sources")?;
+        match kind {
+            SourceKind::Sound => drop(self.sounds.insert(source, SoundSource::new(source))),
+            SourceKind::Picture => drop(self.pictures.insert(source, PictureSource::new(source))),
+        }
+        Ok(())
+    }
+
+    fn free_sinks(&self, sinks: &[SinkId]) -> Result<(), Refused> {
+        few(self.sink_count() + sinks.len(), MAX_SINKS, "sinks")?;
+        let twice = sinks.iter().enumerate().any(|(i, sink)| sinks[..i].contains(sink));
+        match twice || sinks.iter().any(|&sink| self.has_sink(sink)) {
+            true => Err("the sink is there already; remove it first".to_owned()),
+            false => Ok(()),
+        }
+    }
+
+    fn remove_sink(&mut self, sink: SinkId) {
+        self.canvases.remove(&sink);
+        self.mixes.remove(&sink);
+        self.ladders.iter_mut().for_each(|ladder| ladder.remove(sink));
+        self.ladders.retain(|ladder| !ladder.is_empty());
+    }
+}
+
+fn few(count: usize, most: usize, what: &str) -> Result<(), Refused> {
+    if count > most { Err(format!("{count} {what} are too many; at most {most} are taken")) } else { Ok(()) }
+}
+
+/// What a step is about, for its failure.
+fn names(step: &Step) -> (Option<SinkId>, Option<SourceId>) {
+    match step {
+        Step::AddSource { source, .. } | Step::RemoveSource(source) => (None, Some(*source)),
+        Step::AddPicture(sink) => (Some(sink.sink), None),
+        Step::SetLayout { sink, .. } | Step::SetMix { sink, .. } | Step::RemoveSink(sink) => {
+            (Some(*sink), None)
+        }
+        Step::AddLadder { source, layers, .. } => (layers.first().map(|layer| layer.sink), Some(*source)),
+        Step::AddMix(mix) => (Some(mix.sink), None),
+    }
+}

@@ -1,0 +1,239 @@
+//! A sound source: decoded once to 48 kHz, kept for a fifth of a second so that each mix reads at its own place.
+//!
+//! ```text
+//!  packet ─▶ decode ─▶ resample ─▶ │ track: samples numbered from 0 │ ◀─ mixes read by number
+//!  lost   ─▶ noted; made up from the next packet (FEC) if that comes in time, else by concealment when a mix needs it
+//! ```
+
+use super::pace::Moment;
+use crate::message::{LEVEL_TIME, Report, SourceId, SourceStats, Stage};
+use base::{Codec, EncodedFrame, MediaTime, Size};
+use codecs::{AudioDecoder, DecodeError, g711, g722, opus};
+use kernels::{Resampler, sound};
+use std::time::Duration;
+
+/// Samples per second of all sound inside.
+pub(super) const RATE: u32 = 48_000;
+/// How much of a track is kept.
+const KEPT: usize = RATE as usize / 5;
+/// Most lost packets in a row that are made up.
+const MAX_LOST: u32 = 3;
+/// A packet's length before the first one came.
+const USUAL: usize = RATE as usize / 50;
+
+pub(super) struct SoundSource {
+    source: SourceId,
+    decoder: Option<(Codec, Box<dyn AudioDecoder>, Resampler)>,
+    track: Vec<f32>,
+    /// Number of the sample after the last.
+    pub end: u64,
+    /// Length of the last packet in samples.
+    pub packet: usize,
+    /// Number and capture time of the last packet's first sample.
+    origin: (u64, MediaTime),
+    /// When the last packet reached the box, and when it came here.
+    pub arrived: MediaTime,
+    pub heard: Option<MediaTime>,
+    /// Packets noted as lost and not yet made up.
+    lost: u32,
+    level: Level,
+    pub stats: SourceStats,
+}
+
+/// Loudness since the last report.
+#[derive(Debug, Default)]
+struct Level {
+    energy: f32,
+    samples: usize,
+}
+
+impl SoundSource {
+    pub fn new(source: SourceId) -> Self {
+        Self {
+            source,
+            decoder: None,
+            track: Vec::new(),
+            end: 0,
+            packet: USUAL,
+            origin: (0, MediaTime(0)),
+            arrived: MediaTime(0),
+            heard: None,
+            lost: 0,
+            level: Level::default(),
+            stats: SourceStats {
+                source,
+                frames: 0,
+                concealed: 0,
+                broken: 0,
+                size: Size::new(0, 0),
+                decode: Stage::default(),
+            },
+        }
+    }
+
+    /// Takes a packet, or an empty one in place of one that is lost.
+    pub fn take(&mut self, at: &Moment, frame: &EncodedFrame, report: &mut dyn FnMut(Report)) {
+        self.stats.frames += 1;
+        self.heard = Some(at.now);
+        self.arrived = frame.arrived;
+        if frame.data.is_empty() {
+            self.lose(1);
+            return;
+        }
+        if self.prepare(frame.codec).is_err() {
+            self.stats.broken += 1;
+            return;
+        }
+        if !frame.contiguous && self.lost == 0 {
+            self.lose(self.missing_before(frame.captured));
+        }
+        let mut stage = self.stats.decode;
+        let decoded = at.measure(&mut stage, || self.decode(frame));
+        self.stats.decode = stage;
+        if decoded.is_err() {
+            self.stats.broken += 1;
+            self.lose(1);
+        }
+        self.tell_level(report);
+    }
+
+    fn lose(&mut self, packets: u32) {
+        self.lost = (self.lost + packets).min(MAX_LOST);
+    }
+
+    /// How many packets are missing before one captured at `captured`, by its time.
+    fn missing_before(&self, captured: MediaTime) -> u32 {
+        if self.end == 0 {
+            return 0;
+        }
+        let gap = captured.saturating_since(self.captured(self.end));
+        let packet = samples_time(self.packet as u64).max(Duration::from_millis(5));
+        ((gap + packet / 2).as_nanos() / packet.as_nanos()).min(u128::from(MAX_LOST)) as u32
+    }
+
+    fn prepare(&mut self, codec: Codec) -> Result<(), DecodeError> {
+        if self.decoder.as_ref().is_some_and(|(current, ..)| *current == codec) {
+            return Ok(());
+        }
+        let decoder = make(codec)?;
+        let resampler = Resampler::new(decoder.rate(), RATE).ok_or(DecodeError::Broken(0))?;
+        self.decoder = Some((codec, decoder, resampler));
+        Ok(())
+    }
+
+    fn decode(&mut self, frame: &EncodedFrame) -> Result<(), DecodeError> {
+        // all but the last of several lost packets; that one the packet at hand may know of
+        while self.lost > 1 {
+            self.make_up(None);
+        }
+        if self.lost == 1 {
+            self.make_up(Some(&frame.data));
+        }
+        let Some((_, decoder, resampler)) = &mut self.decoder else { return Err(DecodeError::NeedsKey) };
+        let mut block = Vec::with_capacity(USUAL);
+        decoder.decode(&frame.data, &mut block)?;
+        self.level.note(&block);
+        self.origin = (self.end, frame.captured);
+        let from = self.track.len();
+        resampler.process(&block, &mut self.track);
+        self.packet = self.track.len() - from;
+        self.grew(from);
+        Ok(())
+    }
+
+    /// Makes up one lost packet, from the next if it is at hand.
+    fn make_up(&mut self, next: Option<&[u8]>) {
+        self.lost = self.lost.saturating_sub(1);
+        self.stats.concealed += 1;
+        self.conceal(self.packet, next);
+    }
+
+    fn conceal(&mut self, samples: usize, next: Option<&[u8]>) {
+        let from = self.track.len();
+        match &mut self.decoder {
+            Some((_, decoder, resampler)) => {
+                let native = samples * decoder.rate() as usize / RATE as usize;
+                let mut block = Vec::with_capacity(native);
+                match next {
+                    Some(next) => decoder.recover(next, native, &mut block),
+                    None => decoder.conceal(native, &mut block),
+                }
+                resampler.process(&block, &mut self.track);
+            }
+            None => self.track.resize(from + samples, 0.0),
+        }
+        self.grew(from);
+    }
+
+    /// Numbers what was added to the track from `from` on, and forgets what is too old.
+    fn grew(&mut self, from: usize) {
+        self.end += (self.track.len() - from) as u64;
+        // a fifth of a second at once, not sample by sample
+        if self.track.len() > 2 * KEPT {
+            self.track.drain(..self.track.len() - KEPT);
+        }
+    }
+
+    /// Has at least `needed` samples after number `from`: makes up lost packets, and then what has not come yet.
+    pub fn cover(&mut self, from: u64, needed: usize) {
+        let wanted = from + needed as u64;
+        while self.lost > 0 && self.end < wanted {
+            self.make_up(None);
+        }
+        if self.end < wanted {
+            self.stats.concealed += 1;
+            self.conceal((wanted - self.end) as usize, None);
+        }
+    }
+
+    /// Samples from number `from` on; fewer than `count` if the track ends or is forgotten.
+    pub fn samples(&self, from: u64, count: usize) -> &[f32] {
+        let first = self.end - self.track.len() as u64;
+        let start = usize::try_from(from.saturating_sub(first)).unwrap_or(usize::MAX).min(self.track.len());
+        &self.track[start..(start + count).min(self.track.len())]
+    }
+
+    /// Number of the oldest sample kept.
+    pub fn oldest(&self) -> u64 {
+        self.end - self.track.len() as u64
+    }
+
+    /// When sample `number` was captured, reckoned from the last packet.
+    pub fn captured(&self, number: u64) -> MediaTime {
+        let (origin, captured) = self.origin;
+        match number.checked_sub(origin) {
+            Some(after) => captured + samples_time(after),
+            None => MediaTime(captured.0.saturating_sub(super::pace::nanos(samples_time(origin - number)))),
+        }
+    }
+
+    fn tell_level(&mut self, report: &mut dyn FnMut(Report)) {
+        let rate = self.decoder.as_ref().map_or(RATE, |(_, decoder, _)| decoder.rate());
+        if self.level.samples as u128 * 1_000_000_000 >= LEVEL_TIME.as_nanos() * u128::from(rate) {
+            let Level { energy, samples } = std::mem::take(&mut self.level);
+            report(Report::Level { source: self.source, dbov: sound::dbov(energy / samples as f32) });
+        }
+    }
+}
+
+impl Level {
+    fn note(&mut self, block: &[f32]) {
+        self.energy += sound::energy(block) * block.len() as f32;
+        self.samples += block.len();
+    }
+}
+
+/// How long `samples` at 48 kHz last.
+pub(super) fn samples_time(samples: u64) -> Duration {
+    Duration::from_nanos(samples.saturating_mul(1_000_000_000 / 1000) / (u64::from(RATE) / 1000))
+}
+
+fn make(codec: Codec) -> Result<Box<dyn AudioDecoder>, DecodeError> {
+    Ok(match codec {
+        Codec::Opus => Box::new(opus::Decoder::new()?),
+        Codec::G722 => Box::new(g722::Decoder::default()),
+        Codec::Pcma => Box::new(g711::Decoder::new(g711::Law::A)),
+        Codec::Pcmu => Box::new(g711::Decoder::new(g711::Law::Mu)),
+        Codec::H264 | Codec::Vp8 => return Err(DecodeError::Broken(0)),
+    })
+}

@@ -1,0 +1,156 @@
+//! The thin shell round a [`Graph`]: one thread, two bounded rings, a waker.
+//!
+//! A panic anywhere in the graph or in a codec's Rust half ends the worker, not the daemon: its last report is
+//! [`Report::Died`]. A crash of a codec's C half takes the process with it, which is why messages are plain data: the
+//! same loop runs in a sandboxed process over a pipe.
+
+use crate::graph::{Graph, Input};
+use crate::message::{Command, Report};
+use crate::ring::{Item, Ring, Taken};
+use base::{Machine, Output, limits};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// Most commands or reports besides frames that wait in a ring.
+const RING_OTHERS: usize = 4096;
+
+/// Called from the worker's thread whenever reports wait. It must be quick and must not block.
+pub type Waker = Box<dyn Fn() + Send>;
+
+/// Starts workers.
+#[derive(Debug, Clone, Copy)]
+pub struct Worker;
+
+/// The engine's end of a worker. Dropping it stops the worker and waits for its thread.
+#[derive(Debug)]
+pub struct WorkerHandle {
+    commands: Arc<Ring<Command>>,
+    reports: Arc<Ring<Report>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts a thread called `name` with an empty graph on the media clock that began at `epoch`.
+    ///
+    /// # Errors
+    /// Those of starting a thread.
+    pub fn spawn(name: &str, epoch: Instant, waker: Waker) -> std::io::Result<WorkerHandle> {
+        let commands = Arc::new(Ring::new(limits::RING_FRAMES, RING_OTHERS));
+        let reports = Arc::new(Ring::new(limits::RING_FRAMES, RING_OTHERS));
+        let end = End { commands: Arc::clone(&commands), reports: Arc::clone(&reports), waker };
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || end.run(epoch))?;
+        Ok(WorkerHandle { commands, reports, thread: Some(thread) })
+    }
+}
+
+impl WorkerHandle {
+    /// Gives the worker a command. False if it has died, or does not come to its commands any more.
+    pub fn send(&self, command: Command) -> bool {
+        self.commands.push(command)
+    }
+
+    /// The next report, if there is one.
+    #[must_use]
+    pub fn try_recv(&self) -> Option<Report> {
+        self.reports.try_pop()
+    }
+
+    /// The next report; waits until `until` at most. `None` if none came, or the worker is gone and all is read.
+    #[must_use]
+    pub fn recv(&self, until: Instant) -> Option<Report> {
+        match self.reports.pop(Some(until)) {
+            Taken::Item(report) => Some(report),
+            Taken::TimedOut | Taken::Closed => None,
+        }
+    }
+}
+
+impl Drop for WorkerHandle {
+    fn drop(&mut self) {
+        self.commands.close();
+        if let Some(thread) = self.thread.take() {
+            // its panics were caught and told
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread's end.
+struct End {
+    commands: Arc<Ring<Command>>,
+    reports: Arc<Ring<Report>>,
+    waker: Waker,
+}
+
+impl End {
+    fn run(self, epoch: Instant) {
+        // the graph is dropped with the panic, so nobody sees it broken
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.turn(Graph::new(epoch, Instant::now)))) {
+            self.commands.close();
+            self.reports.push(Report::Died { why: panic_text(&*panic) });
+        }
+        self.reports.close();
+        (self.waker)();
+    }
+
+    fn turn(&self, mut graph: Graph) {
+        let mut wake = None;
+        loop {
+            let input = match self.commands.pop(wake) {
+                Taken::Item(command) => Input::Command(command),
+                Taken::TimedOut => Input::Timeout,
+                Taken::Closed => return,
+            };
+            let mut told = false;
+            wake = graph.step(Instant::now(), input, |output| {
+                let Output::Event(mut report) = output;
+                if let Report::Stats(stats) = &mut report {
+                    stats.dropped = self.commands.dropped() + self.reports.dropped();
+                }
+                told = true;
+                self.reports.push(report);
+            });
+            if told {
+                (self.waker)();
+            }
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(|s| &**s));
+    text.unwrap_or("panic without words").to_owned()
+}
+
+impl Item for Command {
+    fn is_frame(&self) -> bool {
+        matches!(self, Command::Frame { .. })
+    }
+
+    fn follows(&mut self, dropped: &Self) -> bool {
+        let (Command::Frame { source, frame }, Command::Frame { source: lost, .. }) = (self, dropped) else {
+            return false;
+        };
+        let same = source == lost;
+        frame.contiguous &= !same;
+        same
+    }
+}
+
+impl Item for Report {
+    fn is_frame(&self) -> bool {
+        matches!(self, Report::Frame { .. })
+    }
+
+    fn follows(&mut self, dropped: &Self) -> bool {
+        let (Report::Frame { sink, frame }, Report::Frame { sink: lost, .. }) = (self, dropped) else {
+            return false;
+        };
+        let same = sink == lost;
+        frame.contiguous &= !same;
+        same
+    }
+}
