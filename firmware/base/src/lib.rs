@@ -11,6 +11,8 @@
 //!
 //! Start with [`machine::Machine`], then [`leg`].
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "virtual time must begin at some moment"))]
+
 pub mod alias;
 pub mod cause;
 pub mod frame;
