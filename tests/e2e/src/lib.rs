@@ -8,6 +8,7 @@ pub mod picture;
 pub mod process;
 pub mod referee;
 pub mod room;
+pub mod scene;
 pub mod sipp;
 pub mod sound;
 pub mod wire;
