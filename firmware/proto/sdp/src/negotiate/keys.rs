@@ -34,8 +34,8 @@ pub struct Crypto {
     pub remote: Secret<String>,
 }
 
-/// Tag and suite of an `a=crypto` value: `1 AES_CM_128_HMAC_SHA1_80 inline:...`.
-pub(super) fn tag_and_suite(attribute: &str) -> Option<(u32, &str)> {
-    let mut words = attribute.split_whitespace();
-    Some((words.next()?.parse().ok()?, words.next()?))
+/// Tag of an `a=crypto` value: `1 AES_CM_128_HMAC_SHA1_80 inline:...`. It says which of ours was chosen; suites have
+/// more than one spelling.
+pub(super) fn tag(attribute: &str) -> Option<u32> {
+    attribute.split_whitespace().next()?.parse().ok()
 }

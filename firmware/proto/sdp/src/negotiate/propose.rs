@@ -2,7 +2,7 @@
 //! what the peer's answer makes of it.
 
 use super::accept::{OUR_FEEDBACK, OWN_OPUS, explicit_rtcp, telephone_event};
-use super::keys::{Crypto, Keys, tag_and_suite};
+use super::keys::{Crypto, Keys, tag};
 use super::stream::{Dtmf, Negotiated, Stream};
 use super::{Encryption, Negotiator, Refusal, same_family};
 use crate::description::{Direction, Feedback, Format, Media, Proto, SessionDescription};
@@ -160,9 +160,8 @@ impl Negotiator {
 
     fn settle_crypto(&self, ours: &Media, theirs: &Media) -> Result<Option<Crypto>, Refusal> {
         let chosen = theirs.crypto.first().and_then(|remote| {
-            let (tag, suite) = tag_and_suite(remote.expose())?;
-            let ours =
-                ours.crypto.iter().find(|local| tag_and_suite(local.expose()) == Some((tag, suite)))?;
+            let chosen = tag(remote.expose())?;
+            let ours = ours.crypto.iter().find(|local| tag(local.expose()) == Some(chosen))?;
             Some(Crypto { local: ours.clone(), remote: remote.clone() })
         });
         match (chosen, self.caps.encryption) {
