@@ -162,23 +162,28 @@ impl Dialog {
         }
     }
 
+    /// Goes on with the numbers of the early dialog that this one was (13.2.2.4).
+    pub fn continue_from(&mut self, early: &Self) {
+        self.local_seq = self.local_seq.max(early.local_seq);
+        self.remote_seq = self.remote_seq.max(early.remote_seq);
+    }
+
     /// Our next request in this dialog, without Via and Contact.
     pub fn request(&mut self, method: Method) -> Request {
-        self.local_seq = self.local_seq.saturating_add(1);
-        let seq = self.local_seq;
+        let seq = self.next_seq();
         self.numbered(method, seq)
+    }
+
+    /// The number for our next request, when that is one made before and sent again with credentials.
+    pub fn next_seq(&mut self) -> u32 {
+        self.local_seq = self.local_seq.saturating_add(1);
+        self.local_seq
     }
 
     /// The ACK for a 2xx to our INVITE numbered `seq` (13.2.2.4).
     #[must_use]
     pub fn ack(&self, seq: u32) -> Request {
         self.numbered(Method::Ack, seq)
-    }
-
-    /// The number of our last request.
-    #[must_use]
-    pub const fn local_seq(&self) -> u32 {
-        self.local_seq
     }
 
     /// 12.2.1.1: a loose first route leaves the target in the Request-URI, a strict one takes its place.

@@ -30,6 +30,7 @@ pub struct Sender {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Waiting {
     rseq: u32,
+    repeats: bool,
     again_at: Instant,
     interval: Duration,
     give_up_at: Instant,
@@ -45,7 +46,7 @@ impl Sender {
         let rseq = if self.last == 0 { first.clamp(1, (1 << 31) - 1) } else { self.last.saturating_add(1) };
         self.last = rseq;
         let give_up_at = now + TRANSACTION_LIFE;
-        self.waiting = Some(Waiting { rseq, again_at: now + T1, interval: T1, give_up_at });
+        self.waiting = Some(Waiting { rseq, repeats: true, again_at: now + T1, interval: T1, give_up_at });
         Some(rseq)
     }
 
@@ -57,26 +58,22 @@ impl Sender {
         self.waiting.take_if(fits).is_some()
     }
 
-    /// A final response is sent: nothing is repeated any more.
+    /// A final response is sent: nothing is repeated any more, but a PRACK that is under way is still known.
     pub fn stop(&mut self) {
-        self.waiting = None;
-    }
-
-    /// Whether a response waits for its PRACK.
-    #[must_use]
-    pub const fn is_waiting(&self) -> bool {
-        self.waiting.is_some()
+        if let Some(waiting) = &mut self.waiting {
+            waiting.repeats = false;
+        }
     }
 
     /// When it next wants something.
     #[must_use]
     pub fn wake(&self) -> Option<Instant> {
-        self.waiting.as_ref().map(|waiting| waiting.again_at.min(waiting.give_up_at))
+        self.waiting.as_ref().filter(|w| w.repeats).map(|w| w.again_at.min(w.give_up_at))
     }
 
     /// Takes what is due at `now`.
     pub fn take_due(&mut self, now: Instant) -> Option<Due> {
-        let waiting = self.waiting.as_mut()?;
+        let waiting = self.waiting.as_mut().filter(|waiting| waiting.repeats)?;
         if waiting.give_up_at <= now {
             self.waiting = None;
             return Some(Due::GaveUp);
@@ -150,6 +147,15 @@ mod tests {
         assert!(sender.take_prack(&rack(10), 7));
         assert!(!sender.take_prack(&rack(10), 7));
         assert_eq!(sender.send(Instant::now(), 99), Some(11));
+    }
+
+    #[test]
+    fn a_final_response_stops_the_repetition_but_a_late_prack_is_still_known() {
+        let mut sender = Sender::default();
+        sender.send(Instant::now(), 10);
+        sender.stop();
+        assert_eq!(sender.wake(), None);
+        assert!(sender.take_prack(&rack(10), 7));
     }
 
     #[test]

@@ -24,6 +24,8 @@ use server_invite::ServerInvite;
 use server_non_invite::ServerNonInvite;
 use std::time::{Duration, Instant};
 
+/// What every branch of ours begins with (RFC 3261 8.1.1.7).
+pub const MAGIC_COOKIE: &str = "z9hG4bK";
 /// Round-trip estimate (RFC 3261 17.1.1.1).
 pub const T1: Duration = Duration::from_millis(500);
 /// Longest interval between retransmissions of non-INVITE requests and INVITE responses.

@@ -1,0 +1,144 @@
+//! From a destination to a flow: look-ups (RFC 3263) and connections on the way.
+//!
+//! ```text
+//!  Hop::Uri, a name ──Lookup──▶ targets ──UDP─────────────────▶ flow ─▶ sent
+//!  Hop::Uri, an address ──────────┘  └──stream──▶ Connect ──▶ flow ─▶ sent
+//!  Hop::Flow, open ─────────────────────────────────────────────▲
+//! ```
+
+use super::client::ClientId;
+use super::core::{Core, Wake};
+use super::flow::{Flow, Hop, Target, Transport, literal_target};
+use super::port::{Effect, RouteId};
+use crate::headers::Via;
+use crate::locate;
+use crate::message::Request;
+use crate::transaction::TRANSACTION_LIFE;
+use crate::uri::Uri;
+use base::limits::SIP_TRANSACTIONS;
+use base::machine::Output;
+use bytes::Bytes;
+
+/// What seeks a way.
+#[derive(Debug)]
+pub(super) enum Parcel {
+    /// The request of a client transaction.
+    Client(ClientId),
+    /// The ACK for a 2xx, which has no transaction.
+    Ack(Box<Request>),
+    /// A response whose stream is gone.
+    Response(Bytes),
+}
+
+/// A parcel that waits for an answer from outside.
+#[derive(Debug)]
+pub(super) struct Journey {
+    parcel: Parcel,
+}
+
+impl Core {
+    /// Sends `parcel` towards `hop`.
+    pub fn travel(&mut self, parcel: Parcel, hop: Hop) {
+        match hop {
+            Hop::Flow(flow) if self.is_open(flow) => self.arrive(parcel, flow),
+            Hop::Flow(flow) => {
+                let tls_name = flow.remote.ip().to_string();
+                self.go(parcel, Target { transport: flow.transport, remote: flow.remote, tls_name });
+            }
+            Hop::Uri(uri) => match literal_target(&uri) {
+                Some(target) => self.go(parcel, target),
+                None => self.look_up(parcel, uri),
+            },
+        }
+    }
+
+    /// Sends `parcel` to `target`, connecting if there is no connection.
+    pub fn go(&mut self, parcel: Parcel, target: Target) {
+        if target.transport != Transport::Udp {
+            return match self.stream_to(target.transport, target.remote) {
+                Some(flow) => self.arrive(parcel, flow),
+                None => self.ask(parcel, |id| Effect::Connect { id, target }),
+            };
+        }
+        match self.config.listen_for(Transport::Udp, target.remote).map(|listen| listen.local) {
+            Some(local) => {
+                let flow = Flow { transport: Transport::Udp, local, remote: target.remote, connection: 0 };
+                self.arrive(parcel, flow);
+            }
+            None => self.stranded(parcel),
+        }
+    }
+
+    fn look_up(&mut self, parcel: Parcel, uri: Uri) {
+        self.ask(parcel, |id| Effect::Lookup { id, uri });
+    }
+
+    fn ask(&mut self, parcel: Parcel, effect: impl FnOnce(RouteId) -> Effect) {
+        if self.routes.len() >= SIP_TRANSACTIONS {
+            return self.stranded(parcel);
+        }
+        let id = RouteId(self.next_id());
+        self.out.push(Output::Effect(effect(id)));
+        self.routes.insert(id, Journey { parcel });
+        self.schedule.set(Wake::Route(id), Some(self.now + TRANSACTION_LIFE));
+    }
+
+    /// The answer to a look-up.
+    pub fn resolved(&mut self, id: RouteId, targets: Vec<locate::Target>) {
+        let Some(journey) = self.take_journey(id) else { return };
+        let mut targets = targets.into_iter().filter_map(Target::of_lookup);
+        let Some(first) = targets.next() else { return self.stranded(journey.parcel) };
+        if let Parcel::Client(client) = journey.parcel {
+            self.keep_targets(client, targets);
+        }
+        self.go(journey.parcel, first);
+    }
+
+    /// The answer to a connection attempt.
+    pub fn connected(&mut self, id: RouteId, flow: Option<Flow>) {
+        if let Some(flow) = flow {
+            self.stream_opened(flow);
+        }
+        let Some(journey) = self.take_journey(id) else { return };
+        match flow {
+            Some(flow) => self.arrive(journey.parcel, flow),
+            None => self.stranded(journey.parcel),
+        }
+    }
+
+    /// Nobody answered in time.
+    pub fn route_timed_out(&mut self, id: RouteId) {
+        if let Some(journey) = self.take_journey(id) {
+            self.stranded(journey.parcel);
+        }
+    }
+
+    fn take_journey(&mut self, id: RouteId) -> Option<Journey> {
+        self.schedule.set(Wake::Route(id), None);
+        self.routes.remove(&id)
+    }
+
+    fn arrive(&mut self, parcel: Parcel, flow: Flow) {
+        match parcel {
+            Parcel::Client(id) => self.launch(id, flow),
+            Parcel::Response(data) => self.send(flow, data),
+            Parcel::Ack(ack) => self.send_ack(*ack, flow),
+        }
+    }
+
+    fn send_ack(&mut self, mut ack: Request, flow: Flow) {
+        let Some(listen) = self.config.listen_for(flow.transport, flow.remote).cloned() else { return };
+        let branch = format!("{}{}", crate::transaction::MAGIC_COOKIE, self.token());
+        ack.headers
+            .push_front("Via", Via::new(flow.transport.via(), listen.host, Some(listen.port), &branch));
+        ack.headers.push("User-Agent", &self.config.product);
+        self.send(flow, ack.to_bytes());
+    }
+
+    fn stranded(&mut self, parcel: Parcel) {
+        match parcel {
+            Parcel::Client(id) => self.lost(id),
+            Parcel::Ack(_) | Parcel::Response(_) => self.counters.undeliverable += 1,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Which way a session's requests go (RFC 3261 12.2.1.1, RFC 3581, RFC 5923).
+//!
+//! A room behind a NAT names a Contact that nobody can reach; the way its own requests come works. So requests go
+//! back on that way as long as it leads to the hop that the dialog names, or the room shows that it expects it.
+
+use crate::dialog::Dialog;
+use crate::endpoint::core::Core;
+use crate::endpoint::flow::{Flow, Hop, Transport};
+use crate::endpoint::{Config, flow};
+use crate::headers::{Headers, NameAddr, Rport, Via};
+
+/// The way of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Path {
+    /// What the session began on; `None` until an outgoing call has found one.
+    pub flow: Option<Flow>,
+    /// Whether the flow is to be used back.
+    pub back: Back,
+}
+
+/// Whether a datagram flow is used back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Back {
+    /// The peer asked for `rport`, or it is a device's registered flow.
+    Symmetric,
+    /// It may listen elsewhere than it sends from.
+    ByContact,
+}
+
+impl Path {
+    /// The way an INVITE came.
+    pub fn of_request(flow: Flow, via: &Via) -> Self {
+        let back = match via.rport() {
+            Rport::Absent => Back::ByContact,
+            Rport::Asked | Rport::Port(_) => Back::Symmetric,
+        };
+        Self { flow: Some(flow), back }
+    }
+
+    /// Where the next request of `dialog` goes.
+    pub fn hop(&self, core: &Core, dialog: &Dialog) -> Hop {
+        let next = dialog.next_hop();
+        let by_uri = Hop::Uri(next.clone());
+        let Some(flow) = self.flow.filter(|flow| core.is_open(*flow)) else { return by_uri };
+        let same_address = flow::literal_target(next).is_some_and(|target| target.remote == flow.remote);
+        let same_host = next.host.ip().is_none_or(|ip| ip == flow.remote.ip());
+        match (flow.transport, dialog.is_routed(), self.back) {
+            (Transport::Tcp | Transport::Tls, false, _) => Hop::Flow(flow),
+            (Transport::Tcp | Transport::Tls, true, _) if same_host => Hop::Flow(flow),
+            (Transport::Udp, false, Back::Symmetric) => Hop::Flow(flow),
+            (Transport::Udp, _, _) if same_address => Hop::Flow(flow),
+            (Transport::Tcp | Transport::Tls | Transport::Udp, _, _) => by_uri,
+        }
+    }
+
+    /// Our Contact as seen over this way.
+    pub fn add_contact(&self, core: &Core, headers: &mut Headers) {
+        let listen = self.flow.and_then(|flow| core.config.listen_for(flow.transport, flow.remote));
+        if let Some(listen) = listen {
+            headers.push("Contact", NameAddr::new(Config::contact(listen)));
+        }
+    }
+}
