@@ -11,12 +11,22 @@
 //!
 //! Every parser takes any bytes at all and never panics; what is no RTP is dropped and counted.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "virtual time must begin at some moment"))]
+
+pub mod dtmf;
+pub mod jitter;
+pub mod latch;
+mod least;
+pub mod pacing;
 pub mod packet;
 pub mod payload;
+pub mod reorder;
 pub mod rtcp;
 pub mod session;
 pub mod srtp;
 
+pub use jitter::{JitterBuffer, Playout};
+pub use latch::Latch;
 pub use packet::{Channel, RtpHeader};
 pub use session::config::{
     Config, DtmfFormat, Format, H264Mode, KeyframeRequests, RecvFormat, Remote, RtcpTransport, SendFormat,
