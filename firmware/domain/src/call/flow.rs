@@ -46,7 +46,7 @@ impl Call {
     }
 
     fn call_type(&self) -> CallType {
-        self.route.as_ref().map_or(CallType::Auto, |route| route.call_type)
+        self.rule().map_or(CallType::Auto, |rule| rule.call_type)
     }
 
     fn up(&self) -> Up {
@@ -82,7 +82,7 @@ impl Call {
         let largest = pictures.into_iter().max_by_key(|stream| stream.max_size.area());
         let before: Vec<_> = self.seen.plan.down.picture.iter().map(|picture| picture.bps).collect();
         let sound = sent_sound(to);
-        let limit = self.route.as_ref().and_then(|route| route.max_out_bps);
+        let limit = self.rule().and_then(|rule| rule.max_out_bps);
         let budget = to.bandwidth.unwrap_or(u64::from(u32::MAX)).min(limit.unwrap_or(u64::MAX));
         let shares = share(budget, sound, largest.as_slice(), &before);
         let bps = shares.pictures.first().copied().unwrap_or(0);

@@ -126,11 +126,9 @@ impl Call {
         };
         self.route = Some(Route {
             dialled,
-            rule: decision.rule.name.clone(),
+            rule: decision.rule.clone(),
             connector: connector.clone(),
             meeting: decision.alias,
-            call_type: decision.rule.call_type,
-            max_out_bps: decision.rule.max_out_bps,
         });
         self.conference.life = Life::Open;
         self.phase = Phase::Joining { join: now + JOIN };

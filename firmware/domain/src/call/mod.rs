@@ -25,7 +25,7 @@ mod machine;
 use crate::config::Config;
 use crate::layout::{Layout, Seating};
 use crate::media::{Indicators, MediaPlan, Side};
-use crate::routing::CallType;
+use crate::routing::Rule;
 use base::Cause;
 use base::ids::{CallId, StreamId};
 use base::leg::{Dialled, Join, LegCommand, LegEvent, MediaState, Participant, Watch};
@@ -189,11 +189,9 @@ enum Life {
 #[derive(Debug, Clone)]
 struct Route {
     dialled: Dialled,
-    rule: String,
+    rule: Rule,
     connector: String,
     meeting: String,
-    call_type: CallType,
-    max_out_bps: Option<u64>,
 }
 
 /// What the room sees, and from what it was decided.
@@ -271,7 +269,13 @@ impl Call {
     /// The rule that took it, the connector and the meeting.
     #[must_use]
     pub fn route(&self) -> Option<(&str, &str, &str)> {
-        self.route.as_ref().map(|route| (&*route.rule, &*route.connector, &*route.meeting))
+        self.route.as_ref().map(|route| (&*route.rule.name, &*route.connector, &*route.meeting))
+    }
+
+    /// The rule that took it, whole: what it says about encryption and call rates is for whoever owns the legs.
+    #[must_use]
+    pub fn rule(&self) -> Option<&Rule> {
+        self.route.as_ref().map(|route| &route.rule)
     }
 
     /// The configuration it began with.
