@@ -12,15 +12,6 @@ use crate::quirks;
 use base::limits::SIP_MESSAGE_BYTES;
 use bytes::Bytes;
 
-/// What a datagram holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Datagram {
-    /// A message.
-    Message(Message),
-    /// A keep-alive: nothing is answered.
-    KeepAlive,
-}
-
 /// What came out of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
@@ -54,15 +45,15 @@ pub enum FramingError {
     TooLarge(u64),
 }
 
-/// Reads one datagram.
+/// Reads one datagram; `None` if it is a keep-alive, to which nothing is answered.
 ///
 /// # Errors
 /// [`ParseError`], which says what to answer.
-pub fn datagram(bytes: &[u8]) -> Result<Datagram, ParseError> {
+pub fn datagram(bytes: &[u8]) -> Result<Option<Message>, ParseError> {
     if quirks::is_keep_alive(bytes) {
-        return Ok(Datagram::KeepAlive);
+        return Ok(None);
     }
-    Message::parse(bytes).map(Datagram::Message)
+    Message::parse(bytes).map(Some)
 }
 
 /// Cuts a byte stream into messages. Holds at most one unfinished message, so at most [`SIP_MESSAGE_BYTES`].
@@ -277,8 +268,8 @@ mod tests {
 
     #[test]
     fn a_datagram_of_line_ends_or_nuls_is_a_keep_alive() {
-        assert_eq!(datagram(b"\r\n\r\n"), Ok(Datagram::KeepAlive));
-        assert_eq!(datagram(&[0, 0, 0, 0]), Ok(Datagram::KeepAlive));
+        assert_eq!(datagram(b"\r\n\r\n"), Ok(None));
+        assert_eq!(datagram(&[0, 0, 0, 0]), Ok(None));
     }
 
     proptest! {

@@ -111,9 +111,14 @@ fn status_line(line: &str) -> Option<Result<(u16, String), Trouble>> {
     let status = lex::number(code).filter(|code| code_range(*code));
     Some(
         status
-            .map(|code: u16| (code, lex::trim(reason).to_owned()))
+            .map(|code: u16| (code, one_line(reason)))
             .ok_or_else(|| Trouble::bad("status code out of range")),
     )
+}
+
+/// A reason phrase, which may hold anything but a line end.
+fn one_line(reason: &str) -> String {
+    lex::trim(reason).replace('\r', " ")
 }
 
 const fn code_range(code: u16) -> bool {
