@@ -33,7 +33,7 @@ pub enum PatternError {
     /// Nothing there.
     #[error("is empty; `.*` takes every alias")]
     Empty,
-    /// More than [`MAX_BYTES`].
+    /// More than 250 bytes.
     #[error("has {0} bytes; at most {MAX_BYTES} are taken, split the rule")]
     TooLong(usize),
     /// Not in the syntax.
@@ -133,7 +133,7 @@ enum Piece {
 /// Why a text is no replace string.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// More than [`MAX_BYTES`].
+    /// More than 250 bytes.
     #[error("has {0} bytes; at most {MAX_BYTES} are taken")]
     TooLong(usize),
     /// The pattern has no such group.
