@@ -94,7 +94,11 @@ mod tests {
 
         assert_eq!(first, epoch + ms(1_010));
         // All but the creep.
-        assert!(picture.saturating_duration_since(first) < Duration::from_micros(10), "{:?}", picture - first);
+        assert!(
+            picture.saturating_duration_since(first) < Duration::from_micros(10),
+            "{:?}",
+            picture - first
+        );
     }
 
     #[test]

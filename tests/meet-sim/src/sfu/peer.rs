@@ -16,7 +16,7 @@ use str0m::bwe::{Bitrate, BweKind};
 use str0m::change::SdpOffer;
 use str0m::channel::ChannelId;
 use str0m::format::Codec;
-use str0m::media::{KeyframeRequest, KeyframeRequestKind, MediaAdded, MediaKind, Mid, Pt, Rid};
+use str0m::media::{KeyframeRequest, KeyframeRequestKind, MediaKind, Mid, Pt, Rid};
 use str0m::net::Transmit;
 use str0m::rtp::{RtpPacket, Ssrc};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
@@ -143,32 +143,28 @@ impl Peer {
             loudness: Loudness::default(),
             wake: now,
         };
-        peer.take_media(first)?;
+        peer.take_media(&answer, first)?;
         Ok((peer, answer))
     }
 
-    fn take_media(&mut self, first: Counters) -> Result<()> {
+    fn take_media(&mut self, answer: &str, first: Counters) -> Result<()> {
         let pt_of = |codec| {
             let config = self.rtc.codec_config().params();
             config.iter().find(|params| params.spec().codec == codec).map(|params| params.pt())
         };
         (self.opus, self.vp8) = (pt_of(Codec::Opus), pt_of(Codec::Vp8));
-        let mut added = Vec::new();
-        loop {
-            match self.rtc.poll_output().context("answering")? {
-                Output::Timeout(at) => break self.wake = at,
-                Output::Event(Event::MediaAdded(media)) => added.push(media),
-                Output::Event(_) | Output::Transmit(_) => {}
-            }
-        }
-        for MediaAdded { mid, kind, direction, .. } in added {
-            let slots =
-                if kind == MediaKind::Audio { self.audio_slots.len() } else { self.video_slots.len() };
+        for mid in answer.lines().filter_map(|line| line.strip_prefix("a=mid:")) {
+            let mid = Mid::from(mid);
+            let Some(media) = self.rtc.media(mid).filter(|media| media.direction().is_sending()) else {
+                continue;
+            };
+            let kind = media.kind();
+            let slots = match kind {
+                MediaKind::Audio => self.audio_slots.len(),
+                MediaKind::Video => self.video_slots.len(),
+            };
             if slots >= SLOTS {
                 bail!("offer has more than {SLOTS} {kind} lines to receive on; offer fewer");
-            }
-            if !direction.is_sending() {
-                continue;
             }
             match kind {
                 MediaKind::Audio => self.audio_slots.push(AudioSlot::new(mid, first)),
