@@ -496,3 +496,101 @@ pub fn escape_user(text: &str) -> String {
 fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_control() { ' ' } else { c }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(text: &str) -> Uri {
+        Uri::parse(text).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn every_part_of_a_uri_is_read_and_written_as_it_stood() {
+        let text = "sips:alice;day=tue:pw@[2001:db8::1]:5061;transport=tcp;lr?subject=x%20y&to=z";
+        let read = uri(text);
+        assert_eq!(read.user.as_deref(), Some("alice;day=tue"));
+        assert_eq!((read.password.as_deref(), read.port), (Some("pw"), Some(5061)));
+        assert_eq!(read.host, Host::V6("2001:db8::1".parse().unwrap()));
+        assert!(read.is_loose_router() && read.is_sips());
+        assert_eq!(read.headers[0], ("subject".to_owned(), "x%20y".to_owned()));
+        assert_eq!(read.to_string(), text);
+    }
+
+    /// The examples of RFC 3261 19.1.4, equal ones first.
+    #[test]
+    fn uris_are_equivalent_as_rfc_3261_19_1_4_says() {
+        let equal = [
+            ("sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtLanTa.CoM;Transport=tcp"),
+            ("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5"),
+            ("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;newparam=5"),
+            (
+                "sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com",
+                "sip:biloxi.com;method=REGISTER;transport=tcp?to=sip:bob%40biloxi.com",
+            ),
+            (
+                "sip:alice@atlanta.com?subject=project%20x&priority=urgent",
+                "sip:alice@atlanta.com?priority=urgent&subject=project%20x",
+            ),
+        ];
+        for (a, b) in equal {
+            assert!(uri(a).equivalent(&uri(b)) && uri(b).equivalent(&uri(a)), "{a} and {b}");
+        }
+        let different = [
+            ("SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP"),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060"),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp"),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com:6000;transport=tcp"),
+            ("sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting"),
+            ("sip:bob@phone21.boxesbybob.com", "sip:bob@192.0.2.4"),
+            ("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;security=off"),
+            ("sip:bob@biloxi.com", "sips:bob@biloxi.com"),
+        ];
+        for (a, b) in different {
+            assert!(!uri(a).equivalent(&uri(b)) && !uri(b).equivalent(&uri(a)), "{a} and {b}");
+        }
+    }
+
+    #[test]
+    fn a_user_from_outside_is_escaped_and_reads_back_as_it_was() {
+        let built = Uri::sip(Some("a b@c:é"), Host::Name("h".into()), None);
+        assert_eq!(built.to_string(), "sip:a%20b%40c%3A%C3%A9@h");
+        assert_eq!(uri(&built.to_string()).user_decoded().as_deref(), Some("a b@c:é"));
+    }
+
+    #[test]
+    fn what_is_no_uri_is_refused() {
+        let bad = [
+            "",
+            "sip",
+            "sip:",
+            "sip:@h",
+            "sip:a@",
+            "sip:a@h:0x",
+            "sip:a@h:65536",
+            "sip:a@[::1",
+            "sip:a@2001:db8::10",
+            "sip:a@h;;x",
+            "sip:a b@h",
+            "<sip:a@h>",
+            "1x:y",
+            "tel:",
+            "tel:hello",
+            "sip:a@h;x=\"y",
+        ];
+        for text in bad {
+            assert!(Uri::parse(text).is_err(), "{text:?}");
+        }
+        assert_eq!(
+            Uri::parse("nothing").unwrap_err().to_string(),
+            "uri \"nothing\": no scheme; write sip:user@host"
+        );
+    }
+
+    #[test]
+    fn escapes_that_are_none_stay() {
+        assert_eq!(unescape("100%"), "100%");
+        assert_eq!(unescape("%zz%41%f"), "%zzA%f");
+        assert_eq!(unescape("%+1"), "%+1");
+    }
+}

@@ -202,3 +202,53 @@ impl From<Response> for Message {
         Self::Response(response)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INVITE: &str = "INVITE sip:a@h SIP/2.0\r\nVia: SIP/2.0/UDP p;branch=z9hG4bK1, SIP/2.0/UDP h;branch=z9hG4bK2\r\n\
+        From: <sip:x@h>;tag=1\r\nTo: <sip:a@h>\r\nCall-ID: c\r\nCSeq: 7 INVITE\r\nTimestamp: 54\r\n\r\n";
+
+    fn invite() -> Request {
+        match Message::parse(INVITE.as_bytes()) {
+            Ok(Message::Request(request)) => request,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_response_copies_what_rfc_3261_8_2_6_says_and_gets_a_tag_once() {
+        let response = Response::to(&invite(), 486, "").with_to_tag("t1").with_to_tag("t2");
+        assert_eq!(
+            response.to_bytes(),
+            "SIP/2.0 486 Busy Here\r\nVia: SIP/2.0/UDP p;branch=z9hG4bK1\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK2\r\n\
+             From: <sip:x@h>;tag=1\r\nTo: <sip:a@h>;tag=t1\r\nCall-ID: c\r\nCSeq: 7 INVITE\r\nContent-Length: 0\r\n\r\n"
+        );
+        let trying = Response::to(&invite(), 100, "");
+        assert_eq!((trying.headers.get("Timestamp"), trying.is_provisional()), (Some("54"), true));
+    }
+
+    #[test]
+    fn a_missing_header_is_named_in_the_answer() {
+        let error = Message::parse(INVITE.replace("Call-ID: c\r\n", "").as_bytes()).unwrap_err();
+        let answer = error.response("t").unwrap();
+        assert_eq!((answer.status, answer.reason.as_str()), (400, "Call-ID: missing"));
+        assert_eq!(answer.headers.to().unwrap().tag(), Some("t"));
+    }
+
+    #[test]
+    fn nothing_is_answered_to_an_ack_a_response_or_what_is_no_sip() {
+        let ack = INVITE.replace("INVITE", "ACK").replace("7 ACK", "x ACK");
+        for bytes in [ack.as_str(), "SIP/2.0 200 OK\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "x"] {
+            let error = Message::parse(bytes.as_bytes()).unwrap_err();
+            assert_eq!((error.answer, error.response("t")), (Answer::Drop, None), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_reason_phrase_cannot_add_a_line() {
+        let bytes = Response::to(&invite(), 480, "a\r\nEvil: 1").to_bytes();
+        assert!(bytes.starts_with(b"SIP/2.0 480 a  Evil: 1\r\nVia:"));
+    }
+}
