@@ -19,6 +19,7 @@ mod config;
 mod info;
 mod keys;
 mod line;
+mod media;
 #[cfg(test)]
 mod tests;
 
@@ -27,28 +28,22 @@ pub use info::INFO_TYPES;
 
 use crate::session::{SessionCommand, SessionEvent};
 use base::ids::StreamId;
-use base::leg::{
-    Caps, Direction, LegCommand, LegEffect, LegEvent, LegInput, MediaState, Port, StreamStats, Transmit,
-};
+use base::leg::{Caps, Direction, LegCommand, LegEffect, LegEvent, LegInput, MediaState, StreamStats};
 use base::{Cause, Fault, Kind, Machine, MediaKind, Output, Seed, earliest};
 use bytes::Bytes;
-use info::Info;
 use keys::LegKeys;
-use line::{Line, rtp_config};
+use line::Line;
+use media::{Changed, index, stream_id};
 use rand::rngs::ChaCha12Rng;
 use rand::{Rng, SeedableRng};
-use rtp::{Channel, Incoming, RtpOutput};
-use sdp::{Negotiated, Negotiator, Refusal, SessionDescription};
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use rtp::RtpOutput;
+use sdp::{Negotiator, Refusal, SessionDescription};
+use std::time::Instant;
 
 /// Sound, in both directions.
 pub const AUDIO: StreamId = StreamId(0);
 /// People, in both directions.
 pub const VIDEO: StreamId = StreamId(1);
-
-/// A key that comes by RTP and by INFO within this time was pressed once.
-const SAME_KEY: Duration = Duration::from_secs(1);
 
 /// What the leg takes.
 #[derive(Debug)]
@@ -271,123 +266,6 @@ impl Leg {
         self.apply(now, negotiated)
     }
 
-    /// Makes the lines what was agreed. All keys are read before the first line changes.
-    fn apply(&mut self, now: Instant, negotiated: Negotiated) -> Result<Changed, Cause> {
-        let streams = [negotiated.audio, negotiated.video];
-        let mut made = Vec::with_capacity(streams.len());
-        for stream in streams {
-            let config = stream.as_ref().map(|stream| rtp_config(stream, &self.config.cname)).transpose()?;
-            made.push(stream.zip(config));
-        }
-        let mut changed = Changed::default();
-        for (at, made) in made.into_iter().enumerate() {
-            let Some((stream, config)) = made else {
-                self.with_line(at, |line, out| {
-                    line.session.bye(now, out);
-                    None
-                });
-                self.lines[at] = None;
-                continue;
-            };
-            match &mut self.lines[at] {
-                Some(line) => {
-                    changed.picture |= at == index(MediaKind::Video) && line.stream != stream;
-                    line.take(now, stream, config)?;
-                }
-                None => {
-                    let seed = derive(&mut self.rng);
-                    self.lines[at] = Some(Line::new(stream, config, self.epoch, seed)?);
-                }
-            }
-        }
-        let expected = self.lines.iter().flatten().any(Line::expects_media);
-        self.listening_since = expected.then_some(self.listening_since.unwrap_or(now));
-        Ok(changed)
-    }
-
-    fn tell_media(&mut self, now: Instant, changed: Changed, sink: Sink<'_>) {
-        self.flush(now, sink);
-        let state = MediaState {
-            send: self.lines.iter().flatten().filter_map(Line::send_stream).collect(),
-            recv: self.lines.iter().flatten().filter_map(Line::recv_stream).collect(),
-        };
-        let sends_picture = state.send.iter().any(|stream| stream.id == VIDEO);
-        if state != self.told {
-            self.told = state.clone();
-            sink(Output::Event(LegEvent::Media(state)));
-        }
-        self.tell_bandwidth(sink);
-        // Behind a new address or after hold sits a decoder that has seen nothing.
-        if changed.picture && sends_picture {
-            sink(Output::Event(LegEvent::KeyframeWanted(VIDEO)));
-        }
-    }
-
-    fn tell_bandwidth(&mut self, sink: Sink<'_>) {
-        let sending = self.lines.iter().flatten().filter(|line| line.stream.direction.sends());
-        let bps = sending.map(|line| line.bps).sum();
-        if bps != self.told_bps {
-            self.told_bps = bps;
-            sink(Output::Event(LegEvent::Bandwidth(bps)));
-        }
-    }
-
-    fn packet(&mut self, now: Instant, port: Port, from: SocketAddr, data: &[u8], sink: Sink<'_>) {
-        let channel = if port.0.is_multiple_of(2) { Channel::Rtp } else { Channel::Rtcp };
-        self.with_line(usize::from(port.0 / 2), |line, out| {
-            line.session.receive(now, Incoming { channel, from, data }, out)
-        });
-        self.flush(now, sink);
-    }
-
-    fn timeout(&mut self, now: Instant, sink: Sink<'_>) {
-        for at in 0..self.lines.len() {
-            self.with_line(at, |line, out| line.session.timeout(now, out));
-        }
-        self.flush(now, sink);
-        if self.silent_at().is_some_and(|deadline| deadline <= now) {
-            self.end(now, Cause::new(Fault::Network, Kind::MediaTimeout), sink);
-        }
-    }
-
-    /// When silence has lasted too long, if it counts.
-    fn silent_at(&self) -> Option<Instant> {
-        let since = self.listening_since.filter(|_| matches!(self.state, State::OfferSent | State::Up))?;
-        let heard = self.lines.iter().flatten().filter_map(|line| line.session.last_received()).max();
-        Some(heard.map_or(since, |heard| heard.max(since)) + self.config.silence)
-    }
-
-    fn press(&mut self, now: Instant, key: char, sink: Sink<'_>) {
-        let by_rtp =
-            self.lines[index(MediaKind::Audio)].as_mut().is_some_and(|line| line.session.press(now, key));
-        if !by_rtp && let Some(body) = info::dtmf_relay(key) {
-            sink(session(SessionCommand::Info { content_type: info::DTMF_RELAY, body }));
-        }
-    }
-
-    fn info(&mut self, now: Instant, content_type: &str, body: &[u8], sink: Sink<'_>) {
-        match info::read(content_type, body) {
-            Some(Info::Key(key)) => self.key(now, key, KeySource::Info, sink),
-            Some(Info::PictureFastUpdate) if self.told.send.iter().any(|stream| stream.id == VIDEO) => {
-                sink(Output::Event(LegEvent::KeyframeWanted(VIDEO)));
-            }
-            Some(Info::PictureFastUpdate) | None => {}
-        }
-    }
-
-    /// Tells a key, once where the peer sends it both ways.
-    fn key(&mut self, now: Instant, key: char, source: KeySource, sink: Sink<'_>) {
-        let twin = self.last_key.is_some_and(|(last, by, at)| {
-            last == key && by != source && now.saturating_duration_since(at) < SAME_KEY
-        });
-        if twin {
-            self.last_key = None;
-        } else {
-            self.last_key = Some((key, source, now));
-            sink(Output::Event(LegEvent::Dtmf(key)));
-        }
-    }
-
     /// Says goodbye on all lines and ends the session; [`LegEvent::Ended`] comes when the session says so.
     fn end(&mut self, now: Instant, cause: Cause, sink: Sink<'_>) {
         for at in 0..self.lines.len() {
@@ -404,51 +282,6 @@ impl Leg {
     fn over(&mut self, cause: Cause, sink: Sink<'_>) {
         self.state = State::Over;
         sink(Output::Event(LegEvent::Ended(cause)));
-    }
-
-    /// Runs `act` on a line and keeps what it puts out for [`flush`](Self::flush).
-    fn with_line(
-        &mut self,
-        at: usize,
-        act: impl FnOnce(&mut Line, &mut dyn FnMut(RtpOutput)) -> Option<Instant>,
-    ) {
-        let scratch = &mut self.scratch;
-        if let Some(Some(line)) = self.lines.get_mut(at) {
-            act(line, &mut |output| scratch.push((at, output)));
-        }
-    }
-
-    fn flush(&mut self, now: Instant, sink: Sink<'_>) {
-        let mut outputs = std::mem::take(&mut self.scratch);
-        for (at, output) in outputs.drain(..) {
-            self.output(now, at, output, sink);
-        }
-        self.scratch = outputs;
-    }
-
-    fn output(&mut self, now: Instant, at: usize, output: RtpOutput, sink: Sink<'_>) {
-        let stream = stream_id(at);
-        match output {
-            RtpOutput::Packet { channel, to, data } => {
-                let transmit = Transmit { port: port(at, channel), to, data };
-                sink(Output::Effect(Effect::Leg(LegEffect::Transmit(transmit))));
-            }
-            RtpOutput::Frame(frame) => sink(Output::Effect(Effect::Leg(LegEffect::Frame { stream, frame }))),
-            RtpOutput::Dtmf(key) => self.key(now, key, KeySource::Rtp, sink),
-            RtpOutput::KeyframeWanted => sink(Output::Event(LegEvent::KeyframeWanted(stream))),
-            RtpOutput::AskKeyframe => {
-                let body = Bytes::from_static(info::PICTURE_FAST_UPDATE);
-                sink(session(SessionCommand::Info { content_type: info::MEDIA_CONTROL, body }));
-            }
-            RtpOutput::Bandwidth(bps) => {
-                if let Some(line) = &mut self.lines[at] {
-                    line.bps = bps;
-                }
-                self.tell_bandwidth(sink);
-            }
-            // A room may drop a source and go on with another; only signalling ends a call.
-            RtpOutput::Bye => {}
-        }
     }
 }
 
@@ -516,13 +349,6 @@ impl base::leg::Leg for Leg {
     }
 }
 
-/// What a new agreement changed.
-#[derive(Debug, Clone, Copy, Default)]
-struct Changed {
-    /// The picture goes elsewhere, otherwise, or again.
-    picture: bool,
-}
-
 fn session(command: SessionCommand) -> Output<Effect, LegEvent> {
     Output::Effect(Effect::Session(command))
 }
@@ -544,25 +370,4 @@ fn derive(rng: &mut ChaCha12Rng) -> Seed {
     let mut seed = [0; 32];
     rng.fill_bytes(&mut seed);
     Seed(seed)
-}
-
-/// Place of a kind in [`Leg::lines`]; also its stream's number and half its ports'.
-const fn index(kind: MediaKind) -> usize {
-    match kind {
-        MediaKind::Audio => 0,
-        MediaKind::Video | MediaKind::Content => 1,
-    }
-}
-
-const fn stream_id(at: usize) -> StreamId {
-    if at == index(MediaKind::Audio) { AUDIO } else { VIDEO }
-}
-
-const fn port(at: usize, channel: Channel) -> Port {
-    match (at == index(MediaKind::Audio), channel) {
-        (true, Channel::Rtp) => Port(0),
-        (true, Channel::Rtcp) => Port(1),
-        (false, Channel::Rtp) => Port(2),
-        (false, Channel::Rtcp) => Port(3),
-    }
 }

@@ -1,6 +1,6 @@
 //! One m-line of a call: what was agreed about it, and the RTP session that carries it.
 
-use super::stream_id;
+use super::media::{index, stream_id};
 use base::ids::StreamId;
 use base::leg::{RecvStream, SendStream};
 use base::{Cause, Codec, Fault, Kind, MediaKind, Seed};
@@ -52,7 +52,7 @@ impl Line {
     }
 
     fn id(&self) -> StreamId {
-        stream_id(super::index(self.stream.kind))
+        stream_id(index(self.stream.kind))
     }
 
     pub(super) fn send_stream(&self) -> Option<SendStream> {

@@ -1,5 +1,6 @@
 //! The leg in virtual time: against a hand-made peer, and against another leg.
 
+mod order;
 mod rig;
 
 use super::*;
@@ -7,6 +8,7 @@ use base::leg::Leg as _;
 use base::{Codec, Size};
 use rig::*;
 use sdp::Encryption;
+use std::time::Duration;
 
 #[test]
 fn a_call_comes_in_rings_is_taken_and_ends_once() {

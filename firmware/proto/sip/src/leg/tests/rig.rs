@@ -1,9 +1,11 @@
 //! A leg with a clock of its own, and what it put out.
 
 use super::super::*;
-use base::leg::{Dialled, Protocol, SendStream};
+use base::leg::{Dialled, Port, Protocol, SendStream, Transmit};
 use base::{Alias, Codec, EncodedFrame, MediaTime, Pii};
 use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
 
 pub(super) const OFFER: &str = "v=0
 o=- 1 1 IN IP4 192.0.2.9
