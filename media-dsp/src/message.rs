@@ -247,7 +247,7 @@ pub enum Report {
     /// A frame is ready.
     ///
     /// A picture's `captured` is that of the source frame that drove it. A sound's is that of the loudest input in it,
-    /// on a grid of whole frames. So sound and picture of whoever is seen and heard keep their distance. Both only grow.
+    /// in even steps that change only in a pause. So sound and picture of whoever is seen and heard keep their distance. Both only grow.
     /// `arrived` is that of the same source frame.
     Frame {
         /// Which sink made it.

@@ -13,8 +13,8 @@
 //! - An input that lags behind is made up by its codec, and stays that much later: so what jitters gets its buffer.
 //! - An input that never has less than `SPARE` over for two seconds is cut by it, with a cross-fade; one that has more
 //!   than `MAX_BACKLOG` at once is cut at once. So clock drift and old jitter go away.
-//! - `captured` is on a grid of whole blocks. It is that of the loudest input; when another input is loudest, or clocks
-//!   drift, it moves by whole blocks in a silence: forward by a jump, backward by leaving silent blocks out.
+//! - `captured` steps evenly, block by block. It is that of the loudest input; when another input is loudest, or clocks
+//!   drift, it moves in a silence: forward by a jump, backward by leaving silent blocks out.
 
 use super::pace::{Moment, nanos};
 use super::sound::{RATE, SoundSource};
@@ -41,6 +41,11 @@ const FADE: usize = RATE as usize / 200;
 const STALLED: Duration = Duration::from_millis(200);
 /// Mean square below which a block is silent: -60 dBov.
 const SILENT: f32 = 1e-6;
+/// How far captured may be off: less than ears and eyes notice (ITU-R BT.1359: 45 ms).
+const OFF: Duration = Duration::from_millis(15);
+/// How long ago silence was captured before anybody was heard: longer than sound is on its way, because time may jump
+/// forward to the first word and not back.
+const UNHEARD: Duration = Duration::from_millis(250);
 /// How long captured may be off while nobody pauses before it jumps forward all the same.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// A source whose clock goes back by this much or more is not waited for.
@@ -79,6 +84,7 @@ struct Grid {
     next: Option<MediaTime>,
     loudest: Option<SourceId>,
     off_since: Option<MediaTime>,
+    was_silent: bool,
 }
 
 impl Mix {
@@ -349,7 +355,7 @@ impl Input {
 }
 
 impl Grid {
-    /// The time of the next block, or `None` if it is to be left out.
+    /// The time of the next block, or `None` if it is to be left out. `truth` is when it was captured, if anybody is live.
     fn step(
         &mut self,
         now: MediaTime,
@@ -357,21 +363,23 @@ impl Grid {
         truth: Option<MediaTime>,
         silent: bool,
     ) -> Option<MediaTime> {
-        let planned = *self.next.get_or_insert(truth.unwrap_or(now));
+        let unheard = MediaTime(now.0.saturating_sub(nanos(UNHEARD)));
+        let planned = *self.next.get_or_insert(truth.unwrap_or(unheard));
         let truth = truth.unwrap_or(planned);
         let (behind, ahead) = (truth.saturating_since(planned), planned.saturating_since(truth));
+        // a word's first block may move as well as the pause before it
+        let pause = silent || std::mem::replace(&mut self.was_silent, silent);
+        self.was_silent = silent;
         let mut captured = planned;
-        if behind.max(ahead) < frame {
+        if behind.max(ahead) < OFF {
             self.off_since = None;
         } else {
             let since = *self.off_since.get_or_insert(now);
-            let patient = now.saturating_since(since) < PATIENCE;
-            let blocks =
-                |time: Duration| u32::try_from(time.as_nanos() / frame.as_nanos()).unwrap_or(u32::MAX);
-            if behind >= frame && (silent || !patient) {
-                captured = planned + frame.saturating_mul(blocks(behind));
+            let long = now.saturating_since(since) >= PATIENCE;
+            if behind >= OFF && (pause || long) {
+                captured = truth;
                 self.off_since = None;
-            } else if (frame..MAX_HOLD).contains(&ahead) && silent {
+            } else if (OFF..MAX_HOLD).contains(&ahead) && silent {
                 return None;
             }
         }
