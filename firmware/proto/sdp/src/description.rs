@@ -203,10 +203,11 @@ impl Media {
         self.addr.is_some_and(|addr| addr.is_unspecified())
     }
 
-    /// Where its RTP is to be sent, if it can be told and is wanted.
+    /// Where its RTP is to be sent, if it can be told, is wanted, and is one host: media for many is not spoken here,
+    /// and a broadcast would be a weapon.
     #[must_use]
     pub fn rtp_addr(&self) -> Option<SocketAddr> {
-        let addr = self.addr.filter(|addr| !addr.is_unspecified())?;
+        let addr = self.addr.filter(is_one_host)?;
         (self.port != 0).then(|| SocketAddr::new(addr, self.port))
     }
 
@@ -215,7 +216,9 @@ impl Media {
     pub fn rtcp_addr(&self) -> Option<SocketAddr> {
         let rtp = self.rtp_addr()?;
         match self.rtcp {
-            Some(Rtcp { port, addr }) if port != 0 => Some(SocketAddr::new(addr.unwrap_or(rtp.ip()), port)),
+            Some(Rtcp { port, addr }) if port != 0 => {
+                Some(SocketAddr::new(addr.filter(is_one_host).unwrap_or(rtp.ip()), port))
+            }
             _ => Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?)),
         }
     }
@@ -347,6 +350,11 @@ impl Bandwidth {
     }
 }
 
+fn is_one_host(addr: &IpAddr) -> bool {
+    let broadcast = *addr == IpAddr::V4(Ipv4Addr::BROADCAST);
+    !addr.is_unspecified() && !addr.is_multicast() && !broadcast
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -370,6 +378,15 @@ mod tests {
         media.port = 65_535;
         media.rtcp = None;
         assert_eq!(media.rtcp_addr(), None);
+    }
+
+    #[test]
+    fn nothing_is_sent_to_many() {
+        for many in ["224.2.1.1", "255.255.255.255", "ff02::1", "0.0.0.0", "::"] {
+            let addr = Some(many.parse().unwrap());
+            let media = Media { addr, ..Media::bare("audio", 4000, Proto::RtpAvp, "0".into()) };
+            assert_eq!((media.rtp_addr(), media.rtcp_addr()), (None, None), "{many}");
+        }
     }
 
     #[test]
