@@ -153,7 +153,7 @@ fn shard(config: Arc<Config>, bound: Bound, sender: mpsc::Sender<Event>, events:
     let bell = Arc::clone(&reports);
     let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || bell.notify_one());
     let workers = config.gateway.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
-    let plane = Plane::new(workers.unwrap_or(1), &wake).context("media workers")?;
+    let plane = Plane::new(workers.unwrap_or(1), epoch, &wake).context("media workers")?;
     let endpoint = Endpoint::new(endpoint_config(&config, &bound, advertised)?, random_seed()?, epoch);
     let connections = Connections::new(sender.clone(), limits::SIP_CONNECTIONS);
     let signalling = config.signalling_ports;
@@ -161,7 +161,7 @@ fn shard(config: Arc<Config>, bound: Bound, sender: mpsc::Sender<Event>, events:
         connections: connections.clone(),
         tls: TlsConnector::from(tls::client(None)?),
         ports: Arc::new(LocalPorts::new(signalling.first..=signalling.last)),
-        names: Names::system()?,
+        names: Names::system(random_seed()?)?,
         events: sender.clone(),
     };
     for listener in bound.tcp {

@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod gateway;
+pub mod impair;
 pub mod lab;
 pub mod pattern;
 pub mod picture;

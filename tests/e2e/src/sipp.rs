@@ -164,6 +164,51 @@ Max-Forwards: 70
     )
 }
 
+/// CANCEL of [`invite`], in its own transaction's branch.
+#[must_use]
+pub fn cancel(alias_user: &str, domain: &str) -> String {
+    of_invite("CANCEL", alias_user, domain, &format!("To: <sip:{alias_user}@{domain}>"))
+}
+
+/// ACK of a refusal of [`invite`], in its own transaction's branch.
+#[must_use]
+pub fn ack_to_failure(alias_user: &str, domain: &str) -> String {
+    of_invite("ACK", alias_user, domain, "[last_To:]")
+}
+
+/// CANCEL and the ACK of a refusal share Via, Call-ID and CSeq number with their INVITE (RFC 3261 9.1, 17.1.1.3).
+fn of_invite(method: &str, alias_user: &str, domain: &str, to: &str) -> String {
+    format!(
+        "<send><![CDATA[
+{method} sip:{alias_user}@{domain} SIP/2.0
+[last_Via:]
+From: \"Script\" <sip:script@[local_ip]:[local_port]>;tag=[pid]s[call_number]
+{to}
+Call-ID: [call_id]
+CSeq: 1 {method}
+Max-Forwards: 70
+Content-Length: 0
+
+]]></send>"
+    )
+}
+
+/// Answers the request that came last with 200.
+#[must_use]
+pub fn answer_ok() -> String {
+    "<send><![CDATA[
+SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:]
+[last_Call-ID:]
+[last_CSeq:]
+Content-Length: 0
+
+]]></send>"
+        .to_owned()
+}
+
 /// Waits for a response.
 #[must_use]
 pub fn expect(status: u16) -> String {

@@ -1,28 +1,29 @@
 //! One worker thread, restarted when it dies.
 
-use media_dsp::{Command, Report, Stats, Worker};
+use media_dsp::{Command, Report, Stats, Worker, WorkerHandle};
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A worker and what is needed to start it again.
 pub struct Lane {
     name: String,
-    worker: Option<Worker>,
+    epoch: Instant,
+    worker: Option<WorkerHandle>,
     wake: Arc<dyn Fn() + Send + Sync>,
     /// What it last said of itself.
     pub stats: Stats,
 }
 
 impl Lane {
-    /// Starts a worker called `name`.
+    /// Starts a worker called `name` on the media clock that began at `epoch`.
     ///
     /// # Errors
     /// If the thread cannot be started.
-    pub fn new(name: &str, wake: &Arc<dyn Fn() + Send + Sync>) -> io::Result<Self> {
+    pub fn new(name: &str, epoch: Instant, wake: &Arc<dyn Fn() + Send + Sync>) -> io::Result<Self> {
         let wake = Arc::clone(wake);
-        let worker = start(name, &wake)?;
-        Ok(Self { name: name.to_owned(), worker: Some(worker), wake, stats: Stats::default() })
+        let worker = start(name, epoch, &wake)?;
+        Ok(Self { name: name.to_owned(), epoch, worker: Some(worker), wake, stats: Stats::default() })
     }
 
     /// Tells the worker; what a dead or full one does not take is dropped, as on a network.
@@ -34,7 +35,7 @@ impl Lane {
 
     /// What it tells next.
     pub fn report(&mut self) -> Option<Report> {
-        self.worker.as_ref()?.report()
+        self.worker.as_ref()?.try_recv()
     }
 
     /// Replaces a dead worker by a fresh one. Where no thread can be had the lane stays empty: its calls have neither sound nor
@@ -42,13 +43,13 @@ impl Lane {
     pub fn restart(&mut self) {
         self.worker = None;
         self.stats = Stats::default();
-        self.worker = start(&self.name, &self.wake).ok();
+        self.worker = start(&self.name, self.epoch, &self.wake).ok();
     }
 }
 
-fn start(name: &str, wake: &Arc<dyn Fn() + Send + Sync>) -> io::Result<Worker> {
+fn start(name: &str, epoch: Instant, wake: &Arc<dyn Fn() + Send + Sync>) -> io::Result<WorkerHandle> {
     let wake = Arc::clone(wake);
-    Worker::spawn(name, Box::new(move || wake()))
+    Worker::spawn(name, epoch, Box::new(move || wake()))
 }
 
 /// Mean time from a picture's arrival to what was made of it.

@@ -25,7 +25,7 @@ use sources::Sources;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A stream of a leg of a call: who feeds a source, who gets a sink's frames.
 pub type Place = (CallId, Side, StreamId);
@@ -82,14 +82,14 @@ pub struct PlaneFigures {
 }
 
 impl Plane {
-    /// A plane with one worker for sound and `pictures` for pictures; `wake` is called whenever a worker has something to
+    /// A plane on the media clock that began at `epoch`, with one worker for sound and `pictures` for pictures; `wake` is called whenever a worker has something to
     /// tell.
     ///
     /// # Errors
     /// If a thread cannot be started.
-    pub fn new(pictures: usize, wake: &Arc<dyn Fn() + Send + Sync>) -> io::Result<Self> {
+    pub fn new(pictures: usize, epoch: Instant, wake: &Arc<dyn Fn() + Send + Sync>) -> io::Result<Self> {
         let name = |i: usize| if i == 0 { "sound".to_owned() } else { format!("pictures-{i}") };
-        let lanes = (0..=pictures.max(1)).map(|i| Lane::new(&name(i), wake)).collect::<io::Result<Vec<_>>>()?;
+        let lanes = (0..=pictures.max(1)).map(|i| Lane::new(&name(i), epoch, wake)).collect::<io::Result<Vec<_>>>()?;
         Ok(Self {
             lanes,
             sources: Sources::default(),

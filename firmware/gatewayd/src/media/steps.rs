@@ -101,7 +101,7 @@ impl Changes {
     fn sound(&mut self, (old, new): (&Option<Sound>, &Option<Sound>), from: Side, names: &Names<'_>) {
         let sources = |sound: &Sound| sound.inputs.iter().filter_map(|input| names.source(from, *input)).collect();
         if let (Some(old), Some(new)) = (old, new)
-            && Sound { inputs: new.inputs.clone(), ..old.clone() } == *new
+            && same_mixer(old, new)
         {
             if old.inputs != new.inputs
                 && let Some(sink) = names.sink(from.other(), new.sink)
@@ -177,6 +177,11 @@ impl Changes {
     fn remove(&mut self, lane: LaneId, sinks: impl Iterator<Item = SinkId>) {
         self.steps.extend(sinks.map(|sink| (lane, Step::RemoveSink(sink))));
     }
+}
+
+fn same_mixer(old: &Sound, new: &Sound) -> bool {
+    let mixer = |sound: &Sound| (sound.sink, sound.codec, sound.bps, sound.frame_time);
+    mixer(old) == mixer(new)
 }
 
 fn same_shape(old: &Ladder, new: &Ladder) -> bool {
