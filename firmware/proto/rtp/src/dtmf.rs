@@ -130,6 +130,12 @@ impl Sender {
         Self { clock, queue: VecDeque::new(), current: None, free_at: None }
     }
 
+    /// Its event clock in Hz.
+    #[must_use]
+    pub fn clock(&self) -> u32 {
+        self.clock
+    }
+
     /// Queues a key. `false` if it is none or too many wait.
     pub fn press(&mut self, now: Instant, key: char) -> bool {
         let Some(code) = event(key).filter(|_| self.queue.len() < MAX_QUEUE) else { return false };

@@ -8,15 +8,30 @@
 //!  timeout              ─▶ Frame (sound leaves the jitter buffer), Packet
 //! ```
 
+mod bandwidth;
+mod clock;
 pub mod config;
+mod keyframe;
+mod receive;
+mod reception;
+mod reports;
+mod send;
 
+use crate::dtmf;
+use crate::latch::Latch;
 use crate::packet::Channel;
-use crate::srtp::SrtpError;
+use crate::srtp::{SrtpError, SrtpKeys, SrtpSession};
+use bandwidth::Bandwidth;
 use base::ids::StreamId;
 use base::leg::{Direction, StreamStats};
-use base::{EncodedFrame, Seed};
+use base::{Codec, EncodedFrame, MediaKind, Seed, earliest};
 use bytes::Bytes;
-use config::Config;
+use config::{Config, Format, MAX_FORMATS};
+use keyframe::Asked;
+use rand::SeedableRng;
+use rand::rngs::ChaCha12Rng;
+use receive::RecvHalf;
+use send::SendHalf;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -96,9 +111,18 @@ pub struct RtpStats {
 pub struct RtpSession {
     config: Config,
     epoch: Instant,
-    stats: RtpStats,
+    rng: ChaCha12Rng,
+    srtp: Option<SrtpSession>,
+    rtp_latch: Latch,
+    rtcp_latch: Latch,
+    send: SendHalf,
+    recv: RecvHalf,
+    asked: Asked,
+    bandwidth: Bandwidth,
+    fir_sequence: u8,
+    report_at: Option<Instant>,
     last_received: Option<Instant>,
-    wake: Option<Instant>,
+    stats: RtpStats,
 }
 
 impl RtpSession {
@@ -106,64 +130,126 @@ impl RtpSession {
     ///
     /// # Errors
     /// [`SrtpError`] if the keys can't be used.
-    pub fn new(config: Config, epoch: Instant, _seed: Seed) -> Result<Self, SrtpError> {
-        Ok(Self { config, epoch, stats: RtpStats::default(), last_received: None, wake: None })
+    pub fn new(config: Config, epoch: Instant, seed: Seed) -> Result<Self, SrtpError> {
+        let mut rng = ChaCha12Rng::from_seed(seed.0);
+        let send = SendHalf::new(&mut rng);
+        let srtp = config.srtp.clone().map(SrtpSession::new).transpose()?;
+        let bandwidth = Bandwidth::new(config.max_bps);
+        let mut this = Self {
+            config,
+            epoch,
+            rng,
+            srtp,
+            rtp_latch: Latch::default(),
+            rtcp_latch: Latch::default(),
+            send,
+            recv: RecvHalf::default(),
+            asked: Asked::default(),
+            bandwidth,
+            fir_sequence: 0,
+            report_at: None,
+            last_received: None,
+            stats: RtpStats::default(),
+        };
+        this.apply();
+        Ok(this)
     }
 
     /// Takes what a re-INVITE settled. Streams go on: SSRC, sequence numbers and rollover counters stay while keys do.
     ///
     /// # Errors
     /// [`SrtpError`] if the keys can't be used; the session stands as before.
-    pub fn reconfigure(&mut self, _now: Instant, config: Config) -> Result<(), SrtpError> {
+    pub fn reconfigure(&mut self, config: Config) -> Result<(), SrtpError> {
+        self.rekey(config.srtp.clone())?;
         self.config = config;
+        self.apply();
         Ok(())
+    }
+
+    fn rekey(&mut self, keys: Option<SrtpKeys>) -> Result<(), SrtpError> {
+        match (&mut self.srtp, keys) {
+            (Some(srtp), Some(keys)) => srtp.rekey(keys)?,
+            (None, Some(keys)) => self.srtp = Some(SrtpSession::new(keys)?),
+            (_, None) => self.srtp = None,
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self) {
+        self.config.recv.truncate(MAX_FORMATS);
+        self.rtp_latch.signalled(self.config.remote.rtp);
+        self.rtcp_latch.signalled(self.config.remote.rtcp);
+        self.bandwidth.set_max(self.config.max_bps);
+        self.send.keys = match (self.config.dtmf, self.send.keys.take()) {
+            (Some(format), Some(keys)) if keys.clock() == format.clock => Some(keys),
+            (format, _) => format.map(|format| dtmf::Sender::new(format.clock)),
+        };
     }
 
     /// Takes a datagram. Returns when to call [`timeout`](Self::timeout), as do all the calls below.
     pub fn receive(
         &mut self,
         now: Instant,
-        _packet: Incoming<'_>,
-        _sink: impl FnMut(RtpOutput),
+        incoming: Incoming<'_>,
+        mut sink: impl FnMut(RtpOutput),
     ) -> Option<Instant> {
-        self.last_received = Some(now);
-        self.wake
+        self.receive_datagram(now, incoming, &mut sink);
+        self.receive_due(now, &mut sink);
+        self.poll_at()
     }
 
     /// Sends a frame. Dropped and counted if it is not of the negotiated codec.
     pub fn send(
         &mut self,
-        _now: Instant,
-        _frame: &EncodedFrame,
-        _sink: impl FnMut(RtpOutput),
+        now: Instant,
+        frame: &EncodedFrame,
+        mut sink: impl FnMut(RtpOutput),
     ) -> Option<Instant> {
-        self.wake
+        self.send_frame(now, frame, &mut sink);
+        self.send_due(now, &mut sink);
+        self.poll_at()
     }
 
-    /// Presses a key (RFC 4733): 100 ms long; further keys queue. Returns `false` if the peer takes none by RTP, so
-    /// that the leg may use INFO.
+    /// Presses a key (RFC 4733): 100 ms long; further keys queue. Its packets come with the following
+    /// [`timeout`](Self::timeout)s. `false` if the peer takes no keys by RTP, so that the leg may use INFO.
     #[must_use]
-    pub fn press(&mut self, _now: Instant, _key: char) -> bool {
-        self.config.dtmf.is_some()
+    pub fn press(&mut self, now: Instant, key: char) -> bool {
+        self.send.keys.as_mut().is_some_and(|keys| keys.press(now, key))
     }
 
-    /// A keyframe is wanted of the peer: asks now and every 500 ms until one comes.
-    pub fn request_keyframe(&mut self, _now: Instant, _sink: impl FnMut(RtpOutput)) -> Option<Instant> {
-        self.wake
+    /// A keyframe is wanted of the peer: asks now and every 500 ms until one comes. The session wants one by itself
+    /// after each loss and at the start.
+    pub fn request_keyframe(&mut self, now: Instant, mut sink: impl FnMut(RtpOutput)) -> Option<Instant> {
+        if self.config.kind != MediaKind::Audio {
+            self.recv.asking.want();
+            self.receive_due(now, &mut sink);
+        }
+        self.poll_at()
     }
 
     /// The wake-up asked for, or any later one.
-    pub fn timeout(&mut self, _now: Instant, _sink: impl FnMut(RtpOutput)) -> Option<Instant> {
-        self.wake
+    pub fn timeout(&mut self, now: Instant, mut sink: impl FnMut(RtpOutput)) -> Option<Instant> {
+        self.receive_due(now, &mut sink);
+        self.send_due(now, &mut sink);
+        self.report_due(now, &mut sink);
+        self.poll_at()
     }
 
     /// Says goodbye (RTCP BYE), at the end of the call.
-    pub fn bye(&mut self, _now: Instant, _sink: impl FnMut(RtpOutput)) {}
+    pub fn bye(&mut self, now: Instant, mut sink: impl FnMut(RtpOutput)) {
+        self.put_rtcp(now, crate::rtcp::Compound::bye, &mut sink);
+        self.report_at = None;
+    }
 
     /// When the session wants [`timeout`](Self::timeout).
     #[must_use]
     pub fn poll_at(&self) -> Option<Instant> {
-        self.wake
+        let sound = self.recv.sound.as_ref().and_then(|sound| sound.jitter.poll_at());
+        let picture = self.recv.picture.as_ref().and_then(|pictures| pictures.reorder.poll_at());
+        let keys = self.send.keys.as_ref().and_then(dtmf::Sender::poll_at);
+        [sound, picture, keys, self.recv.asking.poll_at(), self.send.pacer.poll_at(), self.report_at]
+            .into_iter()
+            .fold(None, earliest)
     }
 
     /// When the last packet that was the peer's came, RTP or RTCP; for silence detection.
@@ -172,27 +258,69 @@ impl RtpSession {
         self.last_received
     }
 
+    /// Our SSRC.
+    #[must_use]
+    pub fn ssrc(&self) -> u32 {
+        self.send.ssrc
+    }
+
+    /// Where packets go now.
+    #[must_use]
+    pub fn remote(&self, channel: Channel) -> Option<SocketAddr> {
+        match channel {
+            Channel::Rtp => self.rtp_latch.address(),
+            Channel::Rtcp => self.rtcp_latch.address(),
+        }
+    }
+
     /// Figures so far.
     #[must_use]
     pub fn stats(&self) -> RtpStats {
-        let _ = self.epoch;
-        self.stats
-    }
-
-    /// The same for one direction, as legs report them (P8).
-    #[must_use]
-    pub fn stream_stats(&self, stream: StreamId, direction: Direction) -> StreamStats {
-        let codec = self.config.send.as_ref().map_or(base::Codec::H264, |send| send.codec);
-        StreamStats {
-            stream,
-            direction,
-            kind: self.config.kind,
-            codec,
-            packets: 0,
-            bytes: 0,
-            lost: 0,
-            jitter: Duration::ZERO,
-            round_trip: None,
+        let recv = &self.recv;
+        let reception = recv.reception.as_ref();
+        let jitter =
+            recv.sound.as_ref().map_or(0, |sound| sound.jitter.stats().late + sound.jitter.stats().duplicate);
+        let clock = recv.clock.as_ref().map_or(1, clock::PeerClock::hz);
+        RtpStats {
+            sent_packets: self.send.packets,
+            sent_bytes: self.send.bytes,
+            received_packets: recv.packets_before + reception.map_or(0, reception::Reception::received),
+            received_bytes: recv.bytes,
+            received_lost: recv.lost_before + reception.map_or(0, |r| r.lost().max(0).unsigned_abs()),
+            received_jitter: reception.map_or(Duration::ZERO, |r| r.jitter(clock)),
+            late: jitter + recv.picture.as_ref().map_or(0, |pictures| pictures.reorder.late()),
+            ..self.stats
         }
     }
+
+    /// The same for one direction, as legs report them (P8); `None` if nothing is negotiated that way.
+    #[must_use]
+    pub fn stream_stats(&self, stream: StreamId, direction: Direction) -> Option<StreamStats> {
+        let stats = self.stats();
+        let (codec, packets, bytes, lost, jitter) = match direction {
+            Direction::Send => {
+                let codec = self.config.send.as_ref()?.codec;
+                (codec, stats.sent_packets, stats.sent_bytes, stats.sent_lost, stats.sent_jitter)
+            }
+            Direction::Receive => {
+                let codec = self.received_codec()?;
+                let (packets, bytes) = (stats.received_packets, stats.received_bytes);
+                (codec, packets, bytes, stats.received_lost, stats.received_jitter)
+            }
+        };
+        let (kind, round_trip) = (self.config.kind, stats.round_trip);
+        Some(StreamStats { stream, direction, kind, codec, packets, bytes, lost, jitter, round_trip })
+    }
+
+    /// What comes, or before anything came the first that may.
+    fn received_codec(&self) -> Option<Codec> {
+        let negotiated = self.config.recv.iter().find_map(|format| match format.format {
+            Format::Media(codec) => Some(codec),
+            Format::TelephoneEvent => None,
+        });
+        self.recv.codec().or(negotiated)
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,7 +42,9 @@ struct Unit {
     first_slice: Option<usize>,
     has_sps: bool,
     has_pps: bool,
-    key: bool,
+    has_idr: bool,
+    /// Something of it is missing.
+    damaged: bool,
 }
 
 /// Parameter sets by the id in them.
@@ -68,6 +70,7 @@ impl Depacketizer {
         }
         if arrival.after == After::Gap {
             self.damage();
+            self.unit.damaged = self.unit.packets > 0 || !starts_unit(payload);
         }
         self.unit.packets += 1;
         self.take(payload);
@@ -150,7 +153,7 @@ impl Depacketizer {
     fn end(&mut self, begun: usize) {
         let nal = self.unit.data.get(begun + START_CODE.len()..).unwrap_or_default();
         match nal.first().map(|first| first & 0x1f) {
-            Some(IDR) => self.unit.key = true,
+            Some(IDR) => self.unit.has_idr = true,
             Some(SPS) => self.unit.has_sps = true,
             Some(PPS) => self.unit.has_pps = true,
             _ => return,
@@ -173,6 +176,7 @@ impl Depacketizer {
     /// Something is missing here: forget the NAL unit that is half done.
     fn damage(&mut self) {
         self.gap = true;
+        self.unit.damaged = true;
         if let Some(begun) = self.unit.fragment.take() {
             self.unit.data.truncate(begun);
             self.unit.first_set = self.unit.first_set.filter(|at| *at < begun);
@@ -189,8 +193,8 @@ impl Depacketizer {
         // parameter sets that travel alone are remembered; they are no picture
         let Some(first_slice) = unit.first_slice else { return };
         let contiguous = !std::mem::take(&mut self.gap);
-        let (timestamp, key) = (unit.timestamp, unit.key);
-        let complete = !key || unit.has_sps && unit.has_pps;
+        let (timestamp, key) = (unit.timestamp, unit.has_idr && !unit.damaged);
+        let complete = !unit.has_idr || unit.has_sps && unit.has_pps;
         let data = if complete { unit.data.freeze() } else { self.with_sets(&unit, first_slice) };
         sink(Picture { data, timestamp, key, contiguous });
     }
@@ -217,6 +221,21 @@ impl Depacketizer {
             [first, rest @ ..] if first & 0x1f == PPS => self.pps.put(Some(rest), nal),
             _ => {}
         }
+    }
+}
+
+/// Whether a packet after a gap can be the first of its access unit: parameter sets, SEI and the delimiter stand in
+/// front, and the first slice begins at macroblock 0, which is a one bit (H.264 7.3.3).
+fn starts_unit(payload: &[u8]) -> bool {
+    let (kind, rest) = match payload {
+        [first, header, rest @ ..] if first & 0x1f == FU_A && header & 0x80 != 0 => (header & 0x1f, rest),
+        [first, rest @ ..] => (first & 0x1f, rest),
+        [] => return false,
+    };
+    match kind {
+        1 | 2 | IDR => rest.first().is_some_and(|bits| bits & 0x80 != 0),
+        6..=9 | STAP_A => true,
+        _ => false,
     }
 }
 
@@ -338,6 +357,18 @@ mod tests {
         assert!(push(&mut d, 1, true, Neighbour, &[0x5c, 0x41, 5, 6]).is_empty());
         assert!(!push(&mut d, 2, true, Neighbour, SLICE)[0].contiguous);
         assert!(push(&mut d, 3, true, Neighbour, SLICE)[0].contiguous);
+    }
+
+    #[test]
+    fn a_keyframe_right_after_a_gap_is_a_keyframe_and_one_with_a_hole_is_not() {
+        let mut d = Depacketizer::new(&[]);
+        let whole = &push(&mut d, 1, true, Gap, IDR_SLICE)[0];
+        assert!(whole.key && !whole.contiguous);
+        push(&mut d, 2, false, Neighbour, IDR_SLICE);
+        let holed = &push(&mut d, 2, true, Gap, &[0x65, 0x48, 0x11])[0];
+        assert!(!holed.key && !holed.contiguous);
+        let beheaded = &push(&mut d, 3, true, Gap, &[0x65, 0x48, 0x11])[0];
+        assert!(!beheaded.key && !beheaded.contiguous);
     }
 
     #[test]
