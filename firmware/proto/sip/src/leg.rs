@@ -343,7 +343,8 @@ impl base::leg::Leg for Leg {
         lines
             .flat_map(|(id, line)| {
                 [Direction::Send, Direction::Receive]
-                    .map(|direction| line.session.stream_stats(id, direction))
+                    .into_iter()
+                    .filter_map(move |direction| line.session.stream_stats(id, direction))
             })
             .collect()
     }

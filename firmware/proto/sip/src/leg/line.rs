@@ -37,8 +37,8 @@ impl Line {
     }
 
     /// Goes on as newly agreed.
-    pub(super) fn take(&mut self, now: Instant, stream: Stream, config: rtp::Config) -> Result<(), Cause> {
-        self.session.reconfigure(now, config).map_err(|_| UNUSABLE_KEYS)?;
+    pub(super) fn take(&mut self, stream: Stream, config: rtp::Config) -> Result<(), Cause> {
+        self.session.reconfigure(config).map_err(|_| UNUSABLE_KEYS)?;
         if self.stream.max_bps != stream.max_bps {
             self.bps = stream.max_bps;
         }

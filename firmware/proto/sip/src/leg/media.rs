@@ -45,7 +45,7 @@ impl Leg {
             match &mut self.lines[at] {
                 Some(line) => {
                     changed.picture |= at == index(MediaKind::Video) && line.stream != stream;
-                    line.take(now, stream, config)?;
+                    line.take(stream, config)?;
                 }
                 None => {
                     let seed = derive(&mut self.rng);

@@ -1,5 +1,6 @@
 //! The leg in virtual time: against a hand-made peer, and against another leg.
 
+mod media;
 mod order;
 mod rig;
 
