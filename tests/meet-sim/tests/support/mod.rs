@@ -1,0 +1,6 @@
+//! What the tests of the simulator need: a gateway of their own, on str0m, and pictures and sounds for it to send.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where its helper does")]
+
+pub mod gateway;
+pub mod https;
