@@ -36,7 +36,7 @@ impl Pair {
     }
 
     fn plain() -> Self {
-        let policy = || Policy { audio: vec![Codec::Pcma], ..Policy::default() };
+        let policy = || Policy { encryption: Encryption::Off, audio: vec![Codec::Pcma], ..Policy::default() };
         Self::new(policy(), policy())
     }
 
@@ -68,6 +68,17 @@ impl Pair {
 
 fn description(rig: &mut Rig) -> Bytes {
     rig.description().to_bytes().into()
+}
+
+/// Packet types in a compound RTCP packet (RFC 3550 6.1).
+fn rtcp_types(mut data: &[u8]) -> Vec<u8> {
+    let mut types = Vec::new();
+    while let [_, packet_type, high, low, ..] = data {
+        types.push(*packet_type);
+        let bytes = 4 * (usize::from(u16::from_be_bytes([*high, *low])) + 1);
+        data = data.get(bytes..).unwrap_or_default();
+    }
+    types
 }
 
 /// Sound every 20 ms and a picture every 30 ms, from both.
@@ -207,7 +218,9 @@ fn the_end_says_goodbye_by_rtcp_on_every_line() {
     pair.run(Duration::from_millis(200), both_talk);
     pair.a.transmits();
     pair.a.command(LegCommand::End(Cause::CALLER_HUNG_UP));
-    let ports: Vec<Port> = pair.a.transmits().iter().map(|transmit| transmit.port).collect();
+    let goodbyes = pair.a.transmits();
+    assert!(goodbyes.iter().all(|transmit| rtcp_types(&transmit.data).contains(&203)), "{goodbyes:?}");
+    let ports: Vec<Port> = goodbyes.iter().map(|transmit| transmit.port).collect();
     // Both agreed on rtcp-mux, so RTCP leaves by the ports of RTP.
     assert_eq!(ports, [Port(0), Port(2)]);
 }
