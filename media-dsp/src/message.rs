@@ -345,6 +345,8 @@ pub struct SinkStats {
     pub keys: u64,
     /// Bytes of all frames.
     pub bytes: u64,
+    /// Pictures of its source that were not encoded because the worker was too far behind.
+    pub shed: u64,
     /// The last picture's size, zero for sound.
     pub size: Size,
     /// Time spent scaling and composing, or mixing and resampling.

@@ -493,3 +493,30 @@ fn steps_that_can_not_be_taken_are_told_and_the_others_are_taken() {
     );
     assert_eq!(rig.graph.stats().stray, 1);
 }
+
+#[test]
+fn a_worker_that_is_behind_encodes_fewer_pictures_and_decodes_them_all() {
+    let mut rig = Rig::new();
+    rig.add_source(ROOM, SourceKind::Picture);
+    rig.apply([
+        ladder(ROOM, [0, 500_000, 0]),
+        Step::AddPicture(canvas(20, vec![tile(ROOM, Rect::whole(CANVAS))])),
+    ]);
+    let mut camera = Camera::new(Codec::H264, 640, 360, None);
+    let mut sent = 0;
+    for n in 0..60 {
+        let arrived = MediaTime::from_duration(nth(n) + ms(1_000));
+        let picture = pattern::picture(640, 360, n as u16);
+        // each comes to the worker half a second after it came to the box
+        rig.go(arrived.since_epoch() + ms(500));
+        if let Some(frame) = camera.shoot(&picture, arrived, Picture::Any) {
+            sent += 1;
+            rig.frame(ROOM, frame);
+        }
+    }
+    let made = [11, 20].map(|sink| rig.frames(sink).iter().filter(|(at, _)| *at > ms(1_500)).count());
+    assert!(made.iter().all(|made| (12..=18).contains(made)), "{made:?} of {sent}");
+    let stats = rig.graph.stats();
+    assert_eq!((stats.sources[0].decode.count, stats.sources[0].broken), (sent, 0));
+    assert!(stats.sinks.iter().filter(|sink| sink.frames > 0).all(|sink| sink.shed > 30));
+}

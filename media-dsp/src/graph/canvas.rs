@@ -10,7 +10,7 @@
 
 use super::encoder::{SinkEncoder, Stamp};
 use super::geometry::{on_canvas, overlap, place};
-use super::pace::{Gate, Moment};
+use super::pace::{Gate, Moment, SHED};
 use super::picture::PictureSource;
 use crate::message::{IDLE_PICTURE, MAIN_SILENT, MAX_TILES, PictureSink, Rect, Report, SourceId, Tile};
 use base::{MediaTime, Size};
@@ -111,10 +111,16 @@ impl Canvas {
     }
 
     /// A source has a new picture.
-    pub fn moved(&mut self, now: MediaTime, source: SourceId, stamp: Stamp) {
+    pub fn moved(&mut self, at: &Moment, source: SourceId, stamp: Stamp) {
+        let now = at.now;
         if self.main() == Some(source) {
             self.main_seen = Some(now);
-            self.want(now, Some(stamp));
+            let shed = self
+                .last_made
+                .map(|made| made + self.gate.frame() * SHED)
+                .filter(|_| at.is_late(stamp.arrived));
+            self.encoder.stats.shed += u64::from(shed.is_some_and(|due| due > now));
+            self.want(shed.unwrap_or(now).max(now), Some(stamp));
         } else if self.tiles.iter().any(|tile| tile.source == source) {
             let due = self.main_seen.map_or(now, |seen| now.max(seen + MAIN_SILENT));
             if self.pending.is_none() {

@@ -13,6 +13,9 @@ const MAX_FAILURES: u32 = 5;
 /// Over how long the real frame rate is counted.
 const RATE_TIME: Duration = Duration::from_secs(1);
 
+/// A gap between pictures that ends a count of them.
+const PAUSE: Duration = Duration::from_millis(300);
+
 /// When what is encoded was captured, and when it arrived.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stamp {
@@ -53,6 +56,7 @@ impl SinkEncoder {
                 frames: 0,
                 keys: 0,
                 bytes: 0,
+                shed: 0,
                 size: Size::new(0, 0),
                 compose: zero,
                 encode: zero,
@@ -190,34 +194,63 @@ fn make(codec: Codec, settings: VideoSettings) -> Result<Box<dyn VideoEncoder>, 
     })
 }
 
-/// Counts how many pictures really come, so that an encoder which shares its bits out by rate knows.
+/// Counts how many pictures really come, so that an encoder which shares its bits out by rate knows. A pause begins the
+/// count anew: a picture now and then is no frame rate.
 #[derive(Debug)]
 struct FrameRate {
     expected: u32,
-    from: Option<MediaTime>,
+    from: MediaTime,
+    last: MediaTime,
     count: u32,
 }
 
 impl FrameRate {
     fn new(expected: u32) -> Self {
-        Self { expected, from: None, count: 0 }
+        Self { expected, from: MediaTime(0), last: MediaTime(0), count: 0 }
     }
 
     /// Counts a picture; a rate that is off by a fifth is returned, once a second at most.
     fn note(&mut self, at: MediaTime, max_fps: u32) -> Option<u32> {
+        let pause = at.saturating_since(self.last) > PAUSE;
+        self.last = at;
+        if pause || self.count == 0 {
+            (self.from, self.count) = (at, 1);
+            return None;
+        }
         self.count += 1;
-        let from = *self.from.get_or_insert(at);
-        let time = at.saturating_since(from);
+        let time = at.saturating_since(self.from);
         if time < RATE_TIME {
             return None;
         }
         let fps =
             (f64::from(self.count - 1) / time.as_secs_f64()).round().clamp(1.0, f64::from(max_fps)) as u32;
-        (self.from, self.count) = (Some(at), 1);
+        (self.from, self.count) = (at, 1);
         if fps.abs_diff(self.expected) * 5 <= self.expected {
             return None;
         }
         self.expected = fps;
         Some(fps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(times: impl Iterator<Item = u64>) -> Vec<u32> {
+        let mut rate = FrameRate::new(30);
+        times.filter_map(|ms| rate.note(MediaTime(ms * 1_000_000), 30)).collect()
+    }
+
+    #[test]
+    fn a_steady_rate_is_told_once_and_the_expected_one_never() {
+        assert_eq!(told((0..200).map(|n| n * 100 / 3)), []);
+        assert_eq!(told((0..100).map(|n| n * 66)), [15]);
+    }
+
+    #[test]
+    fn a_picture_now_and_then_is_no_rate() {
+        let idle_then_live = (0..5).map(|n| n * 1000).chain((0..100).map(|n| 5_000 + n * 100 / 3));
+        assert_eq!(told(idle_then_live), []);
     }
 }

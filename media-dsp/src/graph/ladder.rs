@@ -5,7 +5,7 @@
 
 use super::encoder::{SinkEncoder, Stamp};
 use super::geometry::shrink;
-use super::pace::{Gate, Moment};
+use super::pace::{Gate, Moment, SHED};
 use super::picture::PictureSource;
 use crate::message::{Layer, MAX_LAYERS, Report, SinkId, SourceId};
 use base::{Codec, MediaTime, Size};
@@ -18,6 +18,8 @@ const KEY_WAIT: Duration = Duration::from_millis(100);
 pub(super) struct Ladder {
     pub source: SourceId,
     gate: Gate,
+    /// Late pictures in a row, modulo [`SHED`].
+    late: u32,
     /// Largest first.
     rungs: Vec<Rung>,
 }
@@ -42,7 +44,7 @@ impl Ladder {
             })
             .collect();
         rungs.sort_by_key(|rung| std::cmp::Reverse(rung.bound.area()));
-        Self { source, gate: Gate::new(max_fps), rungs }
+        Self { source, gate: Gate::new(max_fps), late: 0, rungs }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -86,7 +88,10 @@ impl Ladder {
     /// The source has a new picture.
     pub fn moved(&mut self, at: &Moment, source: &PictureSource, report: &mut dyn FnMut(Report)) {
         let stamp = Stamp { captured: source.captured, arrived: source.arrived };
-        if self.gate.pass(at.now) {
+        self.late = if at.is_late(source.arrived) { (self.late + 1) % SHED } else { 0 };
+        if self.late > 0 {
+            self.rungs.iter_mut().for_each(|rung| rung.encoder.stats.shed += 1);
+        } else if self.gate.pass(at.now) {
             self.encode(at, source, stamp, |_| true, report);
         }
     }

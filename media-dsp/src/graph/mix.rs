@@ -115,6 +115,7 @@ impl Mix {
                 frames: 0,
                 keys: 0,
                 bytes: 0,
+                shed: 0,
                 size: Size::new(0, 0),
                 compose: zero,
                 encode: zero,
@@ -327,7 +328,7 @@ fn is_live(source: &SoundSource, now: MediaTime) -> bool {
 impl Input {
     /// Reads a block and moves on, cutting out sound that has been over for too long.
     fn read(&mut self, source: &SoundSource, from: u64, block: usize, now: MediaTime) -> Vec<f32> {
-        let over = (source.end - from) as usize - block.min((source.end - from) as usize);
+        let over = (source.end.saturating_sub(from) as usize).saturating_sub(block);
         self.spare = self.spare.min(over);
         let backlog = MAX_BACKLOG + source.packet;
         let cut = if over > backlog {

@@ -149,7 +149,7 @@ impl Graph {
         }
         let stamp = Stamp { captured: source.captured, arrived: source.arrived };
         for canvas in self.canvases.values_mut() {
-            canvas.moved(at.now, id, stamp);
+            canvas.moved(at, id, stamp);
         }
     }
 

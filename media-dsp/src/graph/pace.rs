@@ -4,6 +4,12 @@ use crate::message::Stage;
 use base::MediaTime;
 use std::time::{Duration, Instant};
 
+/// A picture that comes this long after its arrival shows that the worker can't keep up. Less than half of what a full
+/// ring holds, so that work is shed before frames are lost.
+const LATE: Duration = Duration::from_millis(300);
+/// Of pictures that come late one in this many is encoded.
+pub(super) const SHED: u32 = 4;
+
 /// The moment of one step, and how to measure time spent in it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment {
@@ -24,6 +30,11 @@ impl Moment {
         let result = work();
         stage.note((self.stopwatch)().saturating_duration_since(began));
         result
+    }
+
+    /// Whether the worker is behind: what arrived at `arrived` comes to it this late.
+    pub fn is_late(&self, arrived: MediaTime) -> bool {
+        self.now.saturating_since(arrived) > LATE
     }
 
     /// How long ago `then` is, counting the time spent in this step.
@@ -55,6 +66,11 @@ pub(super) struct Gate {
 impl Gate {
     pub fn new(max_fps: u32) -> Self {
         Self { frame: Duration::from_secs(1) / max_fps.clamp(1, 60), next: MediaTime(0) }
+    }
+
+    /// The time of one frame.
+    pub fn frame(&self) -> Duration {
+        self.frame
     }
 
     /// The earliest time at which a frame may pass.
