@@ -1,5 +1,6 @@
 //! A gateway as PROTOCOL.md describes it: three layers and one sound out, slots in, one data channel.
 
+use super::clip::Clip;
 use super::https::{self, Answer};
 use meet_sim::Simulator;
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use str0m::{Candidate, Event, Input, Output, Rtc};
 
 /// Layers and their sizes.
 pub const LAYERS: [(&str, u16, u16); 3] = [("q", 320, 180), ("h", 640, 360), ("f", 1280, 720)];
-const FRAME: Duration = Duration::from_millis(33);
+const FRAME: Duration = Duration::from_nanos(33_333_333);
 const SOUND: Duration = Duration::from_millis(20);
 
 /// What a gateway asks for when it joins.
@@ -71,6 +72,7 @@ pub struct Gateway {
     sounds: u32,
     wants_key: HashMap<Rid, bool>,
     sends: bool,
+    clip: Option<Clip>,
     /// Reply to the join.
     pub reply: Value,
     /// Messages of the data channel.
@@ -134,6 +136,7 @@ impl Gateway {
             sounds: 0,
             wants_key: HashMap::new(),
             sends: true,
+            clip: None,
             reply: answer.body,
             messages: Vec::new(),
             received: BTreeMap::new(),
@@ -151,6 +154,11 @@ impl Gateway {
     /// Sends no media from now on.
     pub fn hush(&mut self) {
         self.sends = false;
+    }
+
+    /// Sends `clip` over and over instead of pictures that nobody can decode.
+    pub fn play(&mut self, clip: Clip) {
+        self.clip = Some(clip);
     }
 
     /// Sends a message on the data channel.
@@ -258,10 +266,16 @@ impl Gateway {
             for (rid, width, height) in LAYERS {
                 let rid = Rid::from(rid);
                 let key = self.frames == 0 || self.wants_key.insert(rid, false) == Some(true);
-                let data = picture(key, width, height);
+                let data = match &self.clip {
+                    None => picture(key, width, height),
+                    Some(clip) => match clip.picture(rid, self.frames) {
+                        Some(data) => data,
+                        None => continue,
+                    },
+                };
                 let (mid, pt) = self.picture;
                 let at = self.start + FRAME * self.frames;
-                let time = MediaTime::new(u64::from(self.frames) * 2_970, Frequency::NINETY_KHZ);
+                let time = MediaTime::new(u64::from(self.frames) * 3_000, Frequency::NINETY_KHZ);
                 // None once the session is closed.
                 let Some(writer) = self.rtc.writer(mid) else { return };
                 writer.rid(rid).write(pt, at, time, data).unwrap();
@@ -272,8 +286,9 @@ impl Gateway {
         while now >= self.start + SOUND * self.sounds {
             let at = self.start + SOUND * self.sounds;
             let time = MediaTime::new(u64::from(self.sounds) * 960, Frequency::FORTY_EIGHT_KHZ);
+            let sound = self.clip.as_ref().map_or_else(|| vec![0xfc; 60], |clip| clip.sound(self.sounds));
             let Some(writer) = self.rtc.writer(self.sound.0) else { return };
-            writer.audio_level(-20, true).write(self.sound.1, at, time, vec![0xfc; 60]).unwrap();
+            writer.audio_level(-20, true).write(self.sound.1, at, time, sound).unwrap();
             self.drain();
             self.sounds += 1;
         }
