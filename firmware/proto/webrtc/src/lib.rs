@@ -18,6 +18,8 @@ mod outgoing;
 mod peer;
 mod sound;
 mod stats;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use cap::{WINDOW, media_bps};
 pub use peer::{
