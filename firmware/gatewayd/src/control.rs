@@ -117,7 +117,9 @@ pub async fn serve(listener: UnixListener, shards: Vec<mpsc::Sender<Event>>) {
 async fn answer(stream: UnixStream, shards: &[mpsc::Sender<Event>]) -> Result<()> {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read.take(QUESTION_BYTES)).lines();
-    while let Some(line) = tokio::time::timeout(PATIENCE, lines.next_line()).await.context("no question came")?? {
+    while let Some(line) =
+        tokio::time::timeout(PATIENCE, lines.next_line()).await.context("no question came")??
+    {
         let mut answer = match serde_json::from_str::<Question>(&line) {
             Ok(Question { get: Topic::Status }) => serde_json::to_vec(&status(shards).await)?,
             Err(error) => serde_json::to_vec(&BTreeMap::from([(

@@ -36,7 +36,9 @@ pub fn start(log: &Log) {
         Some(layer) => registry.with(layer).init(),
         None => {
             let colours = std::io::stderr().is_terminal();
-            registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours)).init();
+            registry
+                .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours))
+                .init();
         }
     }
 }

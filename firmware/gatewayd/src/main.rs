@@ -62,12 +62,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let config = Config::parse(&path.display().to_string(), &text)?;
     if arguments.check {
-        config.warnings.iter().for_each(|warning| println!("{}: {warning}", path.display()));
+        config.warnings.iter().for_each(|warning| println!("{}:{warning}", path.display()));
         println!("{}: good", path.display());
         return Ok(());
     }
     log::start(&config.log);
-    config.warnings.iter().for_each(|warning| warn!("{}: {warning}", path.display()));
+    config.warnings.iter().for_each(|warning| warn!("{}:{warning}", path.display()));
     let drain = config.gateway.drain;
     let gateway = Gateway::start(Arc::new(config))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

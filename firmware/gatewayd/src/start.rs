@@ -2,14 +2,14 @@
 
 use crate::control;
 use crate::engine::event::Event;
-use crate::engine::join::Joiner;
-use crate::engine::poller::Poller;
+use crate::engine::join::{Joiner, Whereabouts};
 use crate::engine::shard::{Parts, Shard};
 use crate::engine::sip_side::{Dialer, SipSide};
 use crate::media::Plane;
 use crate::net::connection::Connections;
 use crate::net::dns::Names;
 use crate::net::https::LocalPorts;
+use crate::net::poller::Poller;
 use crate::net::ports::Ports;
 use crate::net::tls;
 use crate::net::udp::Udp;
@@ -130,11 +130,16 @@ impl Bound {
 }
 
 fn bind(config: &Config) -> Result<Bound> {
-    let udp = config.sip.udp.iter().map(|at| Udp::bind(*at).with_context(|| format!("cannot take SIP over UDP on {at}")));
+    let udp = config
+        .sip
+        .udp
+        .iter()
+        .map(|at| Udp::bind(*at).with_context(|| format!("cannot take SIP over UDP on {at}")));
     let udp = udp.collect::<Result<Vec<_>>>()?;
     let listen = |addresses: &[SocketAddr], what: &str| -> Result<Vec<std::net::TcpListener>> {
         let one = |at: &SocketAddr| {
-            let listener = std::net::TcpListener::bind(at).with_context(|| format!("cannot take SIP over {what} on {at}"))?;
+            let listener = std::net::TcpListener::bind(at)
+                .with_context(|| format!("cannot take SIP over {what} on {at}"))?;
             listener.set_nonblocking(true)?;
             Ok(listener)
         };
@@ -146,13 +151,19 @@ fn bind(config: &Config) -> Result<Bound> {
 }
 
 /// Makes the shard, inside its own runtime.
-fn shard(config: Arc<Config>, bound: Bound, sender: mpsc::Sender<Event>, events: mpsc::Receiver<Event>) -> Result<Shard> {
+fn shard(
+    config: Arc<Config>,
+    bound: Bound,
+    sender: mpsc::Sender<Event>,
+    events: mpsc::Receiver<Event>,
+) -> Result<Shard> {
     let epoch = Instant::now();
-    let advertised = advertised(&config);
+    let advertised = config.gateway.public_address.unwrap_or_else(outward_address);
     let (poller, reports) = (Poller::new()?, Arc::new(Notify::new()));
     let bell = Arc::clone(&reports);
     let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || bell.notify_one());
-    let workers = config.gateway.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
+    let workers =
+        config.gateway.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
     let plane = Plane::new(workers.unwrap_or(1), epoch, &wake).context("media workers")?;
     let endpoint = Endpoint::new(endpoint_config(&config, &bound, advertised)?, random_seed()?, epoch);
     let connections = Connections::new(sender.clone(), limits::SIP_CONNECTIONS);
@@ -165,19 +176,33 @@ fn shard(config: Arc<Config>, bound: Bound, sender: mpsc::Sender<Event>, events:
         events: sender.clone(),
     };
     for listener in bound.tcp {
-        tokio::task::spawn_local(connections.clone().accept(tokio::net::TcpListener::from_std(listener)?, None));
+        tokio::task::spawn_local(
+            connections.clone().accept(tokio::net::TcpListener::from_std(listener)?, None),
+        );
     }
     for listener in bound.tls {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         tokio::task::spawn_local(connections.clone().accept(listener, bound.server.clone()));
     }
     let sip = SipSide::new(endpoint, bound.udp, dialer, &poller)?;
-    let joiner = Joiner::new(&config, advertised, epoch, sender)?;
+    let joiner = Joiner::new(&config, whereabouts(&config, epoch), sender)?;
     let media = config.media.ports;
     let seed = random_seed()?;
     let start = u32::from_le_bytes([seed.0[0], seed.0[1], seed.0[2], seed.0[3]]);
     let ports = Ports::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), &(media.first..=media.last), start);
-    Ok(Shard::new(Parts { config, epoch, sip, plane, reports, ports, advertised, joiner, poller, events, seed }))
+    Ok(Shard::new(Parts {
+        config,
+        epoch,
+        sip,
+        plane,
+        reports,
+        ports,
+        advertised,
+        joiner,
+        poller,
+        events,
+        seed,
+    }))
 }
 
 fn endpoint_config(config: &Config, bound: &Bound, advertised: IpAddr) -> Result<sip::endpoint::Config> {
@@ -206,16 +231,23 @@ fn endpoint_config(config: &Config, bound: &Bound, advertised: IpAddr) -> Result
     })
 }
 
-/// Where peers are told to send media: the public address, else the one that the way to the outside begins at.
-fn advertised(config: &Config) -> IpAddr {
-    config.gateway.public_address.unwrap_or_else(|| {
-        let probe = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
-            // Connecting a UDP socket sends nothing; the kernel only chooses the address it would send from.
-            socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
-            socket.local_addr()
-        });
-        probe.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |local| local.ip())
-    })
+/// The box's own address, and the public one where that is not the box's own.
+fn whereabouts(config: &Config, epoch: Instant) -> Whereabouts {
+    let own = |address: &IpAddr| std::net::UdpSocket::bind((*address, 0)).is_ok();
+    match config.gateway.public_address {
+        Some(public) if own(&public) => Whereabouts { host: public, public: None, epoch },
+        public => Whereabouts { host: outward_address(), public, epoch },
+    }
+}
+
+/// The address that the way to the outside begins at.
+fn outward_address() -> IpAddr {
+    let probe = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
+        // Connecting a UDP socket sends nothing; the kernel only chooses the address it would send from.
+        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
+        socket.local_addr()
+    });
+    probe.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |local| local.ip())
 }
 
 fn random_seed() -> Result<Seed> {

@@ -32,12 +32,20 @@ pub struct Problems {
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Problem { line, field, message }) in self.list.iter().enumerate() {
+        for (index, problem) in self.list.iter().enumerate() {
             let newline = if index == 0 { "" } else { "\n" };
-            let gap = if field.is_empty() { "" } else { " " };
-            write!(f, "{newline}{}:{line}: {field}{gap}{message}", self.file)?;
+            write!(f, "{newline}{}:{problem}", self.file)?;
         }
         Ok(())
+    }
+}
+
+/// `14: rules[2].match.regex "([0-9{6,}" does not compile ...`, to stand behind the file's name and a colon.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Problem { line, field, message } = self;
+        let gap = if field.is_empty() { "" } else { " " };
+        write!(f, "{line}: {field}{gap}{message}")
     }
 }
 

@@ -5,15 +5,18 @@
 //! ```
 //! Turning is bounded: a round takes at most [`MOST_WORK`] pieces, far above what any input makes.
 
-use super::leg::{CallerLeg, ConferenceLeg, LegOutput, LegStep};
+use super::leg::{CallerLeg, LegOutput, LegStep, step_conference};
 use crate::media::{MeetingKey, Plane};
 use crate::net::ports::PooledUdp;
 use base::ids::{CallId, SessionId, StreamId};
-use base::leg::{HttpReply, HttpRequest, Join, LegCommand, LegEffect, LegEvent, LegInput, Port, RecvStream, Transmit};
+use base::leg::{
+    HttpReply, HttpRequest, Join, LegCommand, LegEffect, LegEvent, LegInput, Port, RecvStream, Transmit,
+};
 use base::machine::{Machine, Output, earliest};
 use base::{Cause, EncodedFrame};
 use domain::call::{self, CallEffect, CallEvent, CallInput};
 use domain::media::{MediaPlan, Side};
+use meet::ConferenceLeg;
 use sip::session::{SessionCommand, SessionEvent};
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -87,7 +90,13 @@ pub enum Wish {
 
 impl Call {
     /// A call that has just come in.
-    pub fn new(machine: call::Call, session: SessionId, caller: CallerLeg, caller_sockets: Vec<PooledUdp>, now: Instant) -> Self {
+    pub fn new(
+        machine: call::Call,
+        session: SessionId,
+        caller: CallerLeg,
+        caller_sockets: Vec<PooledUdp>,
+        now: Instant,
+    ) -> Self {
         let id = machine.id();
         Self {
             id,
@@ -134,7 +143,14 @@ impl Call {
     }
 
     /// Gives it the conference leg it asked for.
-    pub fn join(&mut self, now: Instant, leg: ConferenceLeg, socket: PooledUdp, plane: &mut Plane, wish: impl FnMut(Wish)) {
+    pub fn join(
+        &mut self,
+        now: Instant,
+        leg: ConferenceLeg,
+        socket: PooledUdp,
+        plane: &mut Plane,
+        wish: impl FnMut(Wish),
+    ) {
         self.conference = Some(leg);
         self.conference_socket = Some(socket);
         // A new machine is turned once, so that it can say its first word.
@@ -238,9 +254,14 @@ impl<F: FnMut(Wish)> Turn<'_, F> {
         let mut outputs = Vec::new();
         let call = &mut *self.call;
         match side {
-            Side::Caller => call.wakes.caller = call.caller.step(self.now, input, |output| outputs.push(output)),
+            Side::Caller => {
+                call.wakes.caller = call.caller.step(self.now, input, |output| outputs.push(output))
+            }
             Side::Conference => match &mut call.conference {
-                Some(leg) => call.wakes.conference = leg.step(self.now, input, |output| outputs.push(output)),
+                Some(leg) => {
+                    call.wakes.conference =
+                        step_conference(leg, self.now, input, |output| outputs.push(output));
+                }
                 None => self.without_leg(input),
             },
         }
@@ -262,7 +283,8 @@ impl<F: FnMut(Wish)> Turn<'_, F> {
             }
             LegOutput::Session(command) => (self.wish)(Wish::Session(command)),
             LegOutput::Http(request) => {
-                let connector = self.call.machine.route().map_or("", |(_, connector, _)| connector).to_owned();
+                let connector =
+                    self.call.machine.route().map_or("", |(_, connector, _)| connector).to_owned();
                 (self.wish)(Wish::Http { connector, request });
             }
             LegOutput::Event(event) => {
@@ -286,8 +308,12 @@ impl<F: FnMut(Wish)> Turn<'_, F> {
         self.call.wakes.machine = self.call.machine.step(self.now, input, |output| outputs.push(output));
         for output in outputs {
             match output {
-                Output::Effect(CallEffect::Leg(side, command)) => self.queue.push_back(Work::Command(side, command)),
-                Output::Effect(CallEffect::Join { connector, join }) => (self.wish)(Wish::Join { connector, join }),
+                Output::Effect(CallEffect::Leg(side, command)) => {
+                    self.queue.push_back(Work::Command(side, command))
+                }
+                Output::Effect(CallEffect::Join { connector, join }) => {
+                    (self.wish)(Wish::Join { connector, join })
+                }
                 Output::Effect(CallEffect::Media(plan)) => self.plan(plan),
                 Output::Effect(CallEffect::ForceKeyframe(side, stream)) => {
                     self.plane.force_key((self.call.id, side, stream));
@@ -311,7 +337,12 @@ impl<F: FnMut(Wish)> Turn<'_, F> {
 
     fn tell(&mut self, event: CallEvent) {
         match event {
-            CallEvent::Routed { rule, tag, meeting } => info!(rule, tag, meeting, "routed"),
+            CallEvent::Routed { rule, tag, meeting } => {
+                info!(rule, tag, meeting, "routed");
+                if let Some(rule) = self.call.machine.rule() {
+                    self.call.caller.set_policy(rule, &self.call.machine.config().sip);
+                }
+            }
             CallEvent::State(state) => info!(%state, "call"),
             CallEvent::Ended { cause, during } => {
                 info!(%cause, %during, "call ended");
@@ -320,4 +351,3 @@ impl<F: FnMut(Wish)> Turn<'_, F> {
         }
     }
 }
-

@@ -1,12 +1,13 @@
 //! Everything that can happen to a shard, as one closed enum.
 
-use super::poller::Ready;
+use crate::control::Status;
 use crate::net::connection::Connection;
+use crate::net::poller::Ready;
 use base::ids::CallId;
 use base::leg::HttpReply;
 use bytes::Bytes;
-use crate::control::Status;
-use sip::endpoint::{Flow, RouteId, Target};
+use sip::endpoint::{Flow, RouteId};
+use sip::locate::Target;
 use std::time::Instant;
 use tokio::sync::oneshot;
 

@@ -1,30 +1,37 @@
 //! Conference legs: made by a connector's name, and their requests carried out.
 
 use super::event::Event;
-use super::leg::ConferenceLeg;
 use crate::net::https::{Https, LocalPorts};
 use anyhow::{Context, Result};
 use base::ids::CallId;
 use base::leg::{HttpRequest, Join};
-use base::{Cause, Fault, Kind, Seed};
+use base::{Cause, Fault, Kind, Secret, Seed};
 use domain::config::{Config, ConnectorKind};
+use meet::interop::{self, BaseUrl, GatewayToken};
+use meet::{ConferenceLeg, Connector, ConnectorContext, Connectors};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
+
+/// Where the box is, seen from conferences.
+#[derive(Debug, Clone, Copy)]
+pub struct Whereabouts {
+    /// The box's own address.
+    pub host: IpAddr,
+    /// What it looks like from outside, where that is another one.
+    pub public: Option<IpAddr>,
+    /// The media clock's beginning.
+    pub epoch: Instant,
+}
 
 /// What every connector of the configuration needs to be used.
 pub struct Joiner {
-    connectors: HashMap<String, Connector>,
-    advertised: IpAddr,
-    epoch: Instant,
+    connectors: HashMap<String, (Connectors, Https)>,
+    whereabouts: Whereabouts,
+    unix_at_epoch: Duration,
     events: mpsc::Sender<Event>,
-}
-
-struct Connector {
-    https: Https,
-    interop: meet::interop::Config,
 }
 
 impl Joiner {
@@ -32,36 +39,50 @@ impl Joiner {
     ///
     /// # Errors
     /// If one cannot be read; the message names the connector.
-    pub fn new(config: &Config, advertised: IpAddr, epoch: Instant, events: mpsc::Sender<Event>) -> Result<Self> {
+    pub fn new(config: &Config, whereabouts: Whereabouts, events: mpsc::Sender<Event>) -> Result<Self> {
         let ports = Arc::new(LocalPorts::new(config.signalling_ports.first..=config.signalling_ports.last));
         let mut connectors = HashMap::new();
         for connector in &config.connectors {
-            let ConnectorKind::Interop = connector.kind;
             let name = || format!("connector {:?}", connector.name);
             let https = Https::new(connector.ca_file.as_deref(), Arc::clone(&ports)).with_context(name)?;
-            let interop = interop(connector).with_context(name)?;
-            connectors.insert(connector.name.clone(), Connector { https, interop });
+            let ConnectorKind::Interop = connector.kind;
+            let made = Connectors::Interop(interop(connector).with_context(name)?);
+            connectors.insert(connector.name.clone(), (made, https));
         }
-        Ok(Self { connectors, advertised, epoch, events })
+        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let unix_at_epoch = unix.saturating_sub(whereabouts.epoch.elapsed());
+        Ok(Self { connectors, whereabouts, unix_at_epoch, events })
     }
 
-    /// A leg of the connector called `name`.
+    /// A leg of the connector called `name`, whose media leave by the socket on `port`.
     ///
     /// # Errors
     /// The cause of the call's end, if there can be no leg.
-    pub fn leg(&self, name: &str, join: Join, local: SocketAddr, seed: Seed) -> Result<ConferenceLeg, Cause> {
-        let bug = Cause::new(Fault::Gateway, Kind::InternalError);
-        let connector = self.connectors.get(name).ok_or(bug)?;
-        let advertised = SocketAddr::new(self.advertised, local.port());
-        let context = meet::Context { local, advertised, epoch: self.epoch, seed };
-        let leg = meet::interop::Leg::new(connector.interop.clone(), join, context);
-        Ok(ConferenceLeg::Interop(Box::new(leg)))
+    pub fn leg(
+        &self,
+        now: Instant,
+        name: &str,
+        join: Join,
+        port: u16,
+        seed: Seed,
+    ) -> Result<ConferenceLeg, Cause> {
+        let (connector, _) =
+            self.connectors.get(name).ok_or(Cause::new(Fault::Gateway, Kind::InternalError))?;
+        let Whereabouts { host, public, epoch } = self.whereabouts;
+        let context = ConnectorContext {
+            bound: SocketAddr::new(host, port),
+            public: public.map(|public| SocketAddr::new(public, port)),
+            epoch,
+            unix_at_epoch: self.unix_at_epoch,
+            seed,
+        };
+        connector.join(now, join, context)
     }
 
     /// Carries out a request; its reply comes as an event.
     pub fn fetch(&self, connector: &str, call: CallId, request: HttpRequest) {
-        let Some(connector) = self.connectors.get(connector) else { return };
-        let (https, events) = (connector.https.clone(), self.events.clone());
+        let Some((_, https)) = self.connectors.get(connector) else { return };
+        let (https, events) = (https.clone(), self.events.clone());
         tokio::task::spawn_local(async move {
             let reply = https.fetch(request).await;
             drop(events.send(Event::Http { call, reply }).await);
@@ -69,11 +90,16 @@ impl Joiner {
     }
 }
 
-fn interop(connector: &domain::config::Connector) -> Result<meet::interop::Config> {
-    let mut config = meet::interop::Config::new(connector.url.clone());
-    if let Some(path) = &connector.gateway_key_file {
-        let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        config.gateway_token = Some(meet::interop::GatewayToken::from_pem(&pem)?);
-    }
-    Ok(config)
+fn interop(connector: &domain::config::Connector) -> Result<interop::Config> {
+    let base_url = BaseUrl::parse(&connector.url)?;
+    let token = connector.gateway_key_file.as_deref().map(|path| -> Result<GatewayToken> {
+        let pem = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        // One file holds the key and, where the conference wants it, the chain behind it.
+        Ok(GatewayToken::new(&connector.name, &Secret::new(pem.clone()), &pem)?)
+    });
+    Ok(interop::Config {
+        base_url,
+        gateway_token: token.transpose()?,
+        timeouts: interop::Timeouts::default(),
+    })
 }

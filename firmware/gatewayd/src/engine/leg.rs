@@ -1,7 +1,10 @@
-//! The legs there are, as closed enums: a new protocol is one arm here.
+//! The legs there are, as closed enums: callers' here, a new protocol being one arm; conferences' in [`meet`].
 
-use base::leg::{Caps, HttpReply, HttpRequest, Leg, LegEffect, LegEvent, LegInput, StreamStats};
+use base::leg::{HttpReply, HttpRequest, Leg, LegEffect, LegEvent, LegInput, StreamStats};
 use base::{Machine, Output};
+use domain::config;
+use domain::routing::{CallType, Encryption, Rule};
+use meet::ConferenceLeg;
 use sip::session::{SessionCommand, SessionEvent};
 use std::time::Instant;
 
@@ -9,12 +12,6 @@ use std::time::Instant;
 pub enum CallerLeg {
     /// A SIP room.
     Sip(Box<sip::leg::Leg>),
-}
-
-/// A conference's leg.
-pub enum ConferenceLeg {
-    /// Our own protocol.
-    Interop(Box<meet::interop::Leg>),
 }
 
 /// What a leg takes besides what every leg takes.
@@ -41,7 +38,12 @@ pub enum LegOutput {
 
 impl CallerLeg {
     /// Turns it. What is not for this kind of leg is dropped.
-    pub fn step(&mut self, now: Instant, input: LegStep<'_>, mut sink: impl FnMut(LegOutput)) -> Option<Instant> {
+    pub fn step(
+        &mut self,
+        now: Instant,
+        input: LegStep<'_>,
+        mut sink: impl FnMut(LegOutput),
+    ) -> Option<Instant> {
         match self {
             CallerLeg::Sip(leg) => {
                 let input = match input {
@@ -60,53 +62,52 @@ impl CallerLeg {
         }
     }
 
+    /// Holds it to the rule that took its call (P4).
+    pub fn set_policy(&mut self, rule: &Rule, settings: &config::Sip) {
+        match self {
+            CallerLeg::Sip(leg) => leg.set_policy(policy(rule, settings)),
+        }
+    }
+
     /// Its streams' figures.
     pub fn stats(&self) -> Vec<StreamStats> {
         match self {
             CallerLeg::Sip(leg) => leg.stats(),
         }
     }
-
-    /// What it can do.
-    pub fn caps(&self) -> Caps {
-        match self {
-            CallerLeg::Sip(leg) => leg.caps(),
-        }
-    }
 }
 
-impl ConferenceLeg {
-    /// Turns it. What is not for this kind of leg is dropped.
-    pub fn step(&mut self, now: Instant, input: LegStep<'_>, mut sink: impl FnMut(LegOutput)) -> Option<Instant> {
-        match self {
-            ConferenceLeg::Interop(leg) => {
-                let input = match input {
-                    LegStep::Leg(input) => meet::interop::Input::Leg(input),
-                    LegStep::Http(reply) => meet::interop::Input::Http(reply),
-                    LegStep::Session(_) => return None,
-                };
-                leg.step(now, input, |output| {
-                    sink(match output {
-                        Output::Effect(meet::interop::Effect::Leg(effect)) => LegOutput::Effect(effect),
-                        Output::Effect(meet::interop::Effect::Http(request)) => LegOutput::Http(request),
-                        Output::Event(event) => LegOutput::Event(event),
-                    });
-                })
-            }
-        }
-    }
+/// Turns a conference's leg, of whatever connector. What is not for such a leg is dropped.
+pub fn step_conference(
+    leg: &mut ConferenceLeg,
+    now: Instant,
+    input: LegStep<'_>,
+    mut sink: impl FnMut(LegOutput),
+) -> Option<Instant> {
+    let input = match input {
+        LegStep::Leg(input) => meet::Input::Leg(input),
+        LegStep::Http(reply) => meet::Input::Http(reply),
+        LegStep::Session(_) => return None,
+    };
+    leg.step(now, input, |output| {
+        sink(match output {
+            Output::Effect(meet::Effect::Leg(effect)) => LegOutput::Effect(effect),
+            Output::Effect(meet::Effect::Http(request)) => LegOutput::Http(request),
+            Output::Event(event) => LegOutput::Event(event),
+        });
+    })
+}
 
-    /// Its streams' figures.
-    pub fn stats(&self) -> Vec<StreamStats> {
-        match self {
-            ConferenceLeg::Interop(leg) => leg.stats(),
-        }
-    }
-
-    /// What it can do.
-    pub fn caps(&self) -> Caps {
-        match self {
-            ConferenceLeg::Interop(leg) => leg.caps(),
-        }
-    }
+/// What a rule allows, in the words of the SIP leg.
+fn policy(rule: &Rule, settings: &config::Sip) -> sip::leg::Policy {
+    let all = sip::leg::Policy::default();
+    let encryption = match rule.encryption.unwrap_or(settings.encryption) {
+        Encryption::On => sdp::Encryption::On,
+        Encryption::Off => sdp::Encryption::Off,
+        Encryption::BestEffort => sdp::Encryption::BestEffort,
+    };
+    let video = if rule.call_type == CallType::Audio { Vec::new() } else { all.video.clone() };
+    // One limit serves both ways: SDP's b= line, and what we send.
+    let max_bps = [rule.max_in_bps, rule.max_out_bps].into_iter().flatten().fold(all.max_bps, u64::min);
+    sip::leg::Policy { encryption, video, max_bps, ..all }
 }

@@ -9,7 +9,6 @@ pub mod call;
 pub mod event;
 pub mod join;
 pub mod leg;
-pub mod poller;
 pub mod shard;
 pub mod sip_side;
 pub mod status;

@@ -10,13 +10,13 @@ use super::call::{Call, Wish, Work};
 use super::event::Event;
 use super::join::Joiner;
 use super::leg::CallerLeg;
-use super::poller::{Poller, Ready, Token};
 use super::sip_side::SipSide;
 use super::status;
 use crate::control::{EndedCall, REMEMBERED};
 use crate::media::{Plane, PlaneEvent};
 use crate::net::batch::Receiver;
 use crate::net::clock::ClockPair;
+use crate::net::poller::{Poller, Ready, Token};
 use crate::net::ports::{PooledUdp, Ports};
 use base::ids::{CallId, SessionId};
 use base::leg::Port;
@@ -328,7 +328,8 @@ impl Shard {
                     Cause::new(Fault::Gateway, Kind::NoCapacity)
                 });
                 let made = made.and_then(|socket| {
-                    let leg = self.parts.joiner.leg(&connector, join, socket.udp.local(), seed)?;
+                    let leg =
+                        self.parts.joiner.leg(now, &connector, join, socket.udp.local().port(), seed)?;
                     Ok((leg, socket))
                 });
                 match made {
@@ -373,14 +374,20 @@ impl Shard {
         if let Some(at) = slot.wake {
             self.wakes.remove(&(at, id));
         }
-        slot.tokens.iter().for_each(|token| drop(self.sockets.remove(token)));
+        for token in &slot.tokens {
+            self.sockets.remove(token);
+        }
         self.sessions.remove(&slot.call.session);
         self.parts.plane.remove(id);
         let seconds = now.saturating_duration_since(slot.call.began).as_secs_f64();
         if self.ended.len() == REMEMBERED {
             self.ended.pop_front();
         }
-        self.ended.push_back(EndedCall { id: id.0, cause: format!("{:?}/{:?}", cause.fault, cause.kind), seconds });
+        self.ended.push_back(EndedCall {
+            id: id.0,
+            cause: format!("{:?}/{:?}", cause.fault, cause.kind),
+            seconds,
+        });
     }
 
     /// A bug of ours: the call ends, its caller is told, the box goes on.

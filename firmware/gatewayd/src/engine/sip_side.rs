@@ -1,12 +1,12 @@
 //! The SIP endpoint with its sockets: messages in, messages out, sessions told to the shard.
 
 use super::event::Event;
-use super::poller::{Poller, Token};
 use crate::net::batch::Receiver;
 use crate::net::clock::ClockPair;
 use crate::net::connection::{Connection, Connections};
 use crate::net::dns::Names;
 use crate::net::https::LocalPorts;
+use crate::net::poller::{Poller, Token};
 use crate::net::udp::Udp;
 use base::Machine;
 use base::ids::SessionId;
@@ -151,9 +151,9 @@ impl SipSide {
                     drop(dialer.events.send(Event::Resolved { id, targets }).await);
                 });
             }
-            Effect::Connect { id, target, name } => {
+            Effect::Connect { id, target } => {
                 let dialer = self.dialer.clone();
-                tokio::task::spawn_local(async move { dialer.connect(id, target, name).await });
+                tokio::task::spawn_local(async move { dialer.connect(id, target).await });
             }
         }
     }
@@ -176,12 +176,12 @@ impl SipSide {
 }
 
 impl Dialer {
-    async fn connect(self, id: RouteId, target: Target, name: String) {
-        let flow = tokio::time::timeout(CONNECT, self.open(target, name)).await.ok().flatten();
+    async fn connect(self, id: RouteId, target: Target) {
+        let flow = tokio::time::timeout(CONNECT, self.open(target)).await.ok().flatten();
         drop(self.events.send(Event::Connected { id, flow }).await);
     }
 
-    async fn open(&self, target: Target, name: String) -> Option<Flow> {
+    async fn open(&self, target: Target) -> Option<Flow> {
         let stream = self.ports.connect(target.remote).await.ok()?;
         stream.set_nodelay(true).ok()?;
         let local: SocketAddr = stream.local_addr().ok()?;
@@ -189,7 +189,7 @@ impl Dialer {
             Transport::Udp => None,
             Transport::Tcp => self.connections.adopt(stream, Transport::Tcp, local, target.remote),
             Transport::Tls => {
-                let name = rustls_pki_types::ServerName::try_from(name).ok()?;
+                let name = rustls_pki_types::ServerName::try_from(target.tls_name).ok()?;
                 let stream = self.tls.connect(name, stream).await.ok()?;
                 self.connections.adopt(stream, Transport::Tls, local, target.remote)
             }

@@ -5,6 +5,7 @@ use crate::control::Status;
 use crate::media::Plane;
 use base::ids::StreamId;
 use base::leg::Direction;
+use base::leg::Leg;
 use domain::media::Side;
 use domain::status::{Call, Snapshot};
 use std::collections::BTreeMap;

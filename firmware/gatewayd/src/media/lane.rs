@@ -55,8 +55,9 @@ fn start(name: &str, epoch: Instant, wake: &Arc<dyn Fn() + Send + Sync>) -> io::
 /// Mean time from a picture's arrival to what was made of it.
 pub fn mean_latency(lanes: &[Lane]) -> Option<Duration> {
     let sinks = lanes.iter().flat_map(|lane| &lane.stats.sinks);
-    let (count, total) =
-        sinks.fold((0_u64, Duration::ZERO), |(count, total), sink| (count + sink.latency.count, total + sink.latency.total));
+    let (count, total) = sinks.fold((0_u64, Duration::ZERO), |(count, total), sink| {
+        (count + sink.latency.count, total + sink.latency.total)
+    });
     let nanos = total.as_nanos().checked_div(u128::from(count))?;
     Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
 }

@@ -89,7 +89,9 @@ impl Plane {
     /// If a thread cannot be started.
     pub fn new(pictures: usize, epoch: Instant, wake: &Arc<dyn Fn() + Send + Sync>) -> io::Result<Self> {
         let name = |i: usize| if i == 0 { "sound".to_owned() } else { format!("pictures-{i}") };
-        let lanes = (0..=pictures.max(1)).map(|i| Lane::new(&name(i), epoch, wake)).collect::<io::Result<Vec<_>>>()?;
+        let lanes = (0..=pictures.max(1))
+            .map(|i| Lane::new(&name(i), epoch, wake))
+            .collect::<io::Result<Vec<_>>>()?;
         Ok(Self {
             lanes,
             sources: Sources::default(),
@@ -102,7 +104,13 @@ impl Plane {
 
     /// Carries out `plan` from now on. `received` says what comes on the legs' streams; `meeting` is the key by which calls
     /// share what they receive.
-    pub fn apply(&mut self, call: CallId, meeting: &MeetingKey, plan: MediaPlan, received: &HashMap<(Side, StreamId), RecvStream>) {
+    pub fn apply(
+        &mut self,
+        call: CallId,
+        meeting: &MeetingKey,
+        plan: MediaPlan,
+        received: &HashMap<(Side, StreamId), RecvStream>,
+    ) {
         let (up, down) = match self.calls.get(&call) {
             Some(planned) => (planned.up, planned.down),
             None => (self.lightest(), self.lane_of(meeting)),
@@ -234,7 +242,14 @@ impl Plane {
         self.send(all);
     }
 
-    fn change_sinks(&mut self, call: CallId, old: &MediaPlan, new: &MediaPlan, lanes: (LaneId, LaneId), batch: &mut Batch) {
+    fn change_sinks(
+        &mut self,
+        call: CallId,
+        old: &MediaPlan,
+        new: &MediaPlan,
+        lanes: (LaneId, LaneId),
+        batch: &mut Batch,
+    ) {
         for (lane, place) in steps::outputs(call, new, lanes) {
             if !self.by_place.contains_key(&place) {
                 self.next_sink += 1;
@@ -247,7 +262,8 @@ impl Plane {
         let changes = steps::difference(old, new, lanes, &names);
         changes.steps.into_iter().for_each(|(lane, step)| batch.add(lane, step));
         changes.bitrates.into_iter().for_each(|(lane, sink, bps)| batch.bitrates.push((lane, sink, bps)));
-        let kept: HashSet<Place> = steps::outputs(call, new, lanes).into_iter().map(|(_, place)| place).collect();
+        let kept: HashSet<Place> =
+            steps::outputs(call, new, lanes).into_iter().map(|(_, place)| place).collect();
         for (_, place) in steps::outputs(call, old, lanes) {
             if !kept.contains(&place)
                 && let Some(sink) = self.by_place.remove(&place)
@@ -272,7 +288,8 @@ impl Plane {
 
     /// The lane of pictures with the fewest calls.
     fn lightest(&self) -> LaneId {
-        let load = |lane: &LaneId| self.calls.values().filter(|call| call.up == *lane || call.down == *lane).count();
+        let load =
+            |lane: &LaneId| self.calls.values().filter(|call| call.up == *lane || call.down == *lane).count();
         (1..self.lanes.len()).map(LaneId).min_by_key(load).unwrap_or(LaneId(1))
     }
 
@@ -282,7 +299,8 @@ impl Plane {
             return lane;
         }
         let up = self.lightest();
-        let load = |lane: &LaneId| self.calls.values().filter(|call| call.up == *lane || call.down == *lane).count();
+        let load =
+            |lane: &LaneId| self.calls.values().filter(|call| call.up == *lane || call.down == *lane).count();
         let others = (1..self.lanes.len()).map(LaneId).filter(|lane| *lane != up);
         others.min_by_key(load).unwrap_or(up)
     }

@@ -5,10 +5,9 @@
 
 use super::steps::Input;
 use super::{LaneId, Place};
-use base::ids::{CallId, ParticipantId, StreamId};
+use base::ids::{CallId, ParticipantId};
 use base::leg::RecvStream;
 use base::{EncodedFrame, MediaKind};
-use domain::media::Side;
 use media_dsp::{SourceId, SourceKind};
 use std::collections::{HashMap, HashSet};
 
@@ -140,7 +139,8 @@ impl Sources {
     /// The lane in which a meeting's pictures are decoded.
     pub fn lane_of(&self, meeting: &MeetingKey) -> Option<LaneId> {
         let of_meeting = |source: &&Source| {
-            source.kind == SourceKind::Picture && matches!(&source.key, Key::Shared(key, ..) if key == meeting)
+            source.kind == SourceKind::Picture
+                && matches!(&source.key, Key::Shared(key, ..) if key == meeting)
         };
         self.sources.values().find(of_meeting).map(|source| source.lane)
     }
@@ -160,8 +160,10 @@ impl Sources {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base::ids::StreamId;
     use base::{Codec, MediaTime};
     use bytes::Bytes;
+    use domain::media::Side;
 
     fn meeting() -> MeetingKey {
         MeetingKey { connector: "meet".into(), meeting: "1234567890123".into() }
@@ -228,7 +230,8 @@ mod tests {
     #[test]
     fn a_room_is_never_shared() {
         let mut sources = Sources::default();
-        let room = RecvStream { id: StreamId(1), kind: MediaKind::Video, codec: Codec::H264, participant: None };
+        let room =
+            RecvStream { id: StreamId(1), kind: MediaKind::Video, codec: Codec::H264, participant: None };
         let input = Input { side: Side::Caller, stream: StreamId(1), picture: true, area: 1 };
         for call in 1..=2 {
             assert!(sources.take(CallId(call), &input, LaneId(1), &meeting(), Some(&room)).is_some());

@@ -87,7 +87,12 @@ pub fn all(plan: &MediaPlan, lanes: (LaneId, LaneId), names: &Names<'_>) -> Vec<
 }
 
 /// From `old` to `new`. What keeps its shape keeps its encoder; only what can't be changed in place is made anew.
-pub fn difference(old: &MediaPlan, new: &MediaPlan, (up, down): (LaneId, LaneId), names: &Names<'_>) -> Changes {
+pub fn difference(
+    old: &MediaPlan,
+    new: &MediaPlan,
+    (up, down): (LaneId, LaneId),
+    names: &Names<'_>,
+) -> Changes {
     let mut changes = Changes::default();
     changes.sound((&old.up.sound, &new.up.sound), Side::Caller, names);
     changes.sound((&old.down.sound, &new.down.sound), Side::Conference, names);
@@ -99,7 +104,8 @@ pub fn difference(old: &MediaPlan, new: &MediaPlan, (up, down): (LaneId, LaneId)
 impl Changes {
     /// `from` is the side whose sounds are mixed for the other.
     fn sound(&mut self, (old, new): (&Option<Sound>, &Option<Sound>), from: Side, names: &Names<'_>) {
-        let sources = |sound: &Sound| sound.inputs.iter().filter_map(|input| names.source(from, *input)).collect();
+        let sources =
+            |sound: &Sound| sound.inputs.iter().filter_map(|input| names.source(from, *input)).collect();
         if let (Some(old), Some(new)) = (old, new)
             && same_mixer(old, new)
         {
@@ -139,11 +145,17 @@ impl Changes {
                 Some(Layer { sink, size: layer.size, bps: layer.bps })
             };
             let layers = new.layers.iter().filter_map(layer).collect();
-            self.steps.push((lane, Step::AddLadder { source, codec: new.codec, max_fps: new.max_fps, layers }));
+            self.steps
+                .push((lane, Step::AddLadder { source, codec: new.codec, max_fps: new.max_fps, layers }));
         }
     }
 
-    fn picture(&mut self, (old, new): (&Option<Composition>, &Option<Composition>), lane: LaneId, names: &Names<'_>) {
+    fn picture(
+        &mut self,
+        (old, new): (&Option<Composition>, &Option<Composition>),
+        lane: LaneId,
+        names: &Names<'_>,
+    ) {
         if let (Some(old), Some(new)) = (old, new)
             && same_encoder(old, new)
         {
@@ -193,7 +205,8 @@ fn same_shape(old: &Ladder, new: &Ladder) -> bool {
 }
 
 fn same_encoder(old: &Composition, new: &Composition) -> bool {
-    let encoder = |picture: &Composition| (picture.sink, picture.codec, picture.max_fps, picture.max_nal_bytes);
+    let encoder =
+        |picture: &Composition| (picture.sink, picture.codec, picture.max_fps, picture.max_nal_bytes);
     encoder(old) == encoder(new)
 }
 

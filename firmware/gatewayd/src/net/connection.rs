@@ -64,7 +64,9 @@ impl Connections {
             match listener.accept().await {
                 Ok((stream, remote)) => {
                     let (this, acceptor) = (self.clone(), acceptor.clone());
-                    tokio::task::spawn_local(async move { this.serve(stream, remote, acceptor, permit).await });
+                    tokio::task::spawn_local(
+                        async move { this.serve(stream, remote, acceptor, permit).await },
+                    );
                 }
                 Err(error) => {
                     // Out of descriptors, as a rule: the next try waits until some connection has ended.
@@ -75,7 +77,13 @@ impl Connections {
         }
     }
 
-    async fn serve(self, stream: TcpStream, remote: SocketAddr, tls: Option<TlsAcceptor>, permit: OwnedSemaphorePermit) {
+    async fn serve(
+        self,
+        stream: TcpStream,
+        remote: SocketAddr,
+        tls: Option<TlsAcceptor>,
+        permit: OwnedSemaphorePermit,
+    ) {
         let Ok(local) = stream.local_addr() else { return };
         if stream.set_nodelay(true).is_err() {
             return;
@@ -92,7 +100,13 @@ impl Connections {
 
     /// Opens a connection of our own over an established stream and returns its flow.
     #[must_use]
-    pub fn adopt<S>(&self, stream: S, transport: Transport, local: SocketAddr, remote: SocketAddr) -> Option<Flow>
+    pub fn adopt<S>(
+        &self,
+        stream: S,
+        transport: Transport,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Option<Flow>
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
@@ -107,8 +121,14 @@ impl Connections {
         Flow { transport, local, remote, connection: self.next.fetch_add(1, Ordering::Relaxed) }
     }
 
-    async fn run<S>(self, stream: S, transport: Transport, local: SocketAddr, remote: SocketAddr, permit: OwnedSemaphorePermit)
-    where
+    async fn run<S>(
+        self,
+        stream: S,
+        transport: Transport,
+        local: SocketAddr,
+        remote: SocketAddr,
+        permit: OwnedSemaphorePermit,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let flow = self.name(transport, local, remote);

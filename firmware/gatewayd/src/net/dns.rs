@@ -6,9 +6,7 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::proto::rr::{RData, RecordType};
 use rand::rngs::ChaCha12Rng;
 use rand::{Rng, SeedableRng};
-use sip::locate::Transport as RsipTransport;
-use sip::endpoint::{Target, Transport};
-use sip::locate::{Locate, Naptr, Progress, Question, Records, Srv};
+use sip::locate::{Locate, Naptr, Progress, Question, Records, Srv, Target, Transport};
 use sip::uri::Uri;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,12 +31,12 @@ impl Names {
 
     /// Where `uri` leads, best first; nothing if it leads nowhere.
     pub async fn locate(&self, uri: Uri) -> Vec<Target> {
-        let supported = [RsipTransport::Tls, RsipTransport::Tcp, RsipTransport::Udp];
+        let supported = [Transport::Tls, Transport::Tcp, Transport::Udp];
         let Ok(mut locate) = Locate::new(&uri, &supported, self.seed()) else { return Vec::new() };
         let (mut progress, mut open) = (locate.start(), VecDeque::new());
         loop {
             match progress {
-                Progress::Targets(targets) => return targets.into_iter().filter_map(target).collect(),
+                Progress::Targets(targets) => return targets,
                 Progress::Ask(questions) => open.extend(questions),
                 Progress::Wait => {}
             }
@@ -87,14 +85,4 @@ fn srv(data: &RData) -> Option<Srv> {
     let RData::SRV(found) = data else { return None };
     let (priority, weight, port) = (found.priority, found.weight, found.port);
     Some(Srv { priority, weight, port, target: found.target.to_utf8() })
-}
-
-fn target(found: sip::locate::Target) -> Option<Target> {
-    let transport = match found.transport {
-        RsipTransport::Udp => Transport::Udp,
-        RsipTransport::Tcp => Transport::Tcp,
-        RsipTransport::Tls => Transport::Tls,
-        _ => return None,
-    };
-    Some(Target { transport, remote: found.address })
 }

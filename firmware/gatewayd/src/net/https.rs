@@ -64,7 +64,12 @@ impl LocalPorts {
                 continue;
             }
             match socket.connect(to).await {
-                Err(error) if matches!(error.kind(), std::io::ErrorKind::AddrNotAvailable | std::io::ErrorKind::AddrInUse) => {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        std::io::ErrorKind::AddrNotAvailable | std::io::ErrorKind::AddrInUse
+                    ) =>
+                {
                     last = error;
                 }
                 result => return result,
@@ -99,8 +104,9 @@ impl Https {
         tcp.set_nodelay(true).map_err(|_| HttpFailure::Unreachable)?;
         let name = ServerName::try_from(host).map_err(|_| HttpFailure::Unreachable)?;
         let tls = self.tls.connect(name, tcp).await.map_err(|error| tls_failure(&error))?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(tls)).await.map_err(|_| HttpFailure::Broken)?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tls))
+            .await
+            .map_err(|_| HttpFailure::Broken)?;
         let exchange = async {
             let response =
                 sender.send_request(to_hyper(&uri, request)?).await.map_err(|_| HttpFailure::Broken)?;
@@ -135,7 +141,9 @@ fn to_hyper(uri: &Uri, request: HttpRequest) -> Result<Request<Full<Bytes>>, Htt
     if let Some(authority) = uri.authority() {
         built = built.header(HOST, authority.as_str());
     }
-    if !request.body.is_empty() && !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+    if !request.body.is_empty()
+        && !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+    {
         built = built.header(CONTENT_TYPE, "application/json");
     }
     for (name, value) in &request.headers {

@@ -1,12 +1,14 @@
 //! The only place with sockets: UDP in batches with kernel time stamps, signalling streams, HTTPS, names.
 //!
-//! Unsafe code stands only in [`batch`], which hands arrays of message headers to `recvmmsg` and `sendmmsg`.
+//! Unsafe code stands only in [`batch`], which hands arrays of message headers to `recvmmsg` and `sendmmsg`, and in one
+//! line of [`poller`], which promises tokio that a descriptor stays open.
 
 pub mod batch;
 pub mod clock;
 pub mod connection;
 pub mod dns;
 pub mod https;
+pub mod poller;
 pub mod ports;
 pub mod tls;
 pub mod udp;

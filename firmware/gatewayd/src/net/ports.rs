@@ -102,7 +102,11 @@ impl Ports {
         }
         Err(io::Error::new(
             io::ErrorKind::AddrInUse,
-            format!("no free port in {}-{}", self.inner.first, u32::from(self.inner.first) + self.inner.count - 1),
+            format!(
+                "no free port in {}-{}",
+                self.inner.first,
+                u32::from(self.inner.first) + self.inner.count - 1
+            ),
         ))
     }
 }

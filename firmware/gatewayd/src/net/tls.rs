@@ -38,7 +38,9 @@ pub fn client(extra_ca: Option<&Path>) -> Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(path) = extra_ca {
         for certificate in certificates(path)? {
-            roots.add(certificate).with_context(|| format!("{} holds a broken certificate", path.display()))?;
+            roots
+                .add(certificate)
+                .with_context(|| format!("{} holds a broken certificate", path.display()))?;
         }
     }
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build()?;

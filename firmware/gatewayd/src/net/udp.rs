@@ -31,7 +31,8 @@ impl Udp {
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = UdpSocket::bind(address)?;
         socket.set_nonblocking(true)?;
-        let stamps = TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE | TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE;
+        let stamps =
+            TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE | TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE;
         setsockopt(&socket, Timestamping, &stamps)?;
         // The kernel caps both at its own limit; less is slower, not wrong.
         setsockopt(&socket, RcvBuf, &KERNEL_BUFFER_BYTES)?;

@@ -48,7 +48,9 @@ impl Poller {
     /// If the kernel gives no descriptor.
     pub fn new() -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        let epoll = AsyncFd::with_interest(OwnEpoll(epoll), Interest::READABLE)?;
+        // SAFETY: OwnEpoll owns the descriptor it names, always names the same, and lives as long as the AsyncFd.
+        let epoll = unsafe { AsyncFd::register_with_interest(OwnEpoll(epoll), Interest::READABLE) };
+        let epoll = epoll.map_err(io::Error::from)?;
         Ok(Self { epoll, ready: vec![EpollEvent::empty(); READY] })
     }
 
