@@ -79,7 +79,7 @@ impl Dialog {
     /// The dialog that answering `invite` with `tag` makes (12.1.1). Our own numbers begin at `local_seq`.
     ///
     /// # Errors
-    /// [`DialogError`] if From, To, Contact or Record-Route can't be read.
+    /// [`DialogError`] if From, To, Contact or Record-Route can't be read, or the route is too long.
     pub fn from_invite(invite: &Request, tag: &str, local_seq: u32) -> Result<Self, DialogError> {
         let headers = &invite.headers;
         Ok(Self {
@@ -88,7 +88,11 @@ impl Dialog {
             remote: headers.from()?,
             local_seq,
             remote_seq: Some(headers.cseq()?.seq),
-            remote_target: one_contact(headers.contacts()?)?,
+            remote_target: match one_contact(headers.contacts()?) {
+                Ok(target) => target,
+                // Peers of RFC 2543 may leave it out and are then reached by From (its section 6.13).
+                Err(_) => headers.from()?.uri,
+            },
             routes: bounded(headers.record_route()?)?,
         })
     }

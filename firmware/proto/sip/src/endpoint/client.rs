@@ -18,9 +18,14 @@ use crate::transaction::client_non_invite::ClientNonInvite;
 use crate::transaction::{Class, Client, ClientAction, ClientInput, ClientKey};
 use base::Cause;
 use base::ids::SessionId;
+use base::machine::earliest;
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
+/// How long a request may stay without final response. A transaction for INVITE has no timer of its own once a
+/// provisional response came (17.1.1.2); sessions give up before this.
+const ANSWER_LIMIT: Duration = Duration::from_secs(300);
 /// Most further targets kept for one request.
 const MAX_TARGETS: usize = 16;
 
@@ -56,6 +61,7 @@ pub(super) struct ClientEntry {
     flow: Option<Flow>,
     targets: VecDeque<Target>,
     heard: bool,
+    give_up_at: Instant,
     session: SessionId,
     purpose: Purpose,
 }
@@ -79,6 +85,7 @@ impl Core {
             flow: None,
             targets: VecDeque::new(),
             heard: false,
+            give_up_at: self.now + ANSWER_LIMIT,
             session,
             purpose,
         };
@@ -111,6 +118,7 @@ impl Core {
             flow: None,
             targets: VecDeque::new(),
             heard: false,
+            give_up_at: self.now + ANSWER_LIMIT,
             session,
             purpose: Purpose::Aside,
         };
@@ -118,16 +126,14 @@ impl Core {
         self.launch(id, flow);
     }
 
-    /// Forgets the INVITE of a call given up before there was any way to send it.
+    /// Whether a request has no way yet.
     pub fn is_seeking(&self, id: ClientId) -> bool {
         self.clients.get(&id).is_some_and(|entry| entry.machine.is_none())
     }
 
-    /// Drops a request that was never sent.
+    /// Forgets a request that was never sent, or whose CANCEL nobody answers (9.1).
     pub fn abandon(&mut self, id: ClientId) {
-        if self.is_seeking(id) {
-            self.close_client(id);
-        }
+        self.close_client(id);
     }
 
     /// The flow a request went out over.
@@ -145,7 +151,7 @@ impl Core {
     /// A way was found: the request goes out.
     pub fn launch(&mut self, id: ClientId, flow: Flow) {
         let fresh = format!("{}{}", crate::transaction::MAGIC_COOKIE, self.token());
-        let Some(listen) = self.config.listen_for(flow.transport, flow.remote).cloned() else {
+        let Some(listen) = self.config.listen_of(flow).cloned() else {
             return self.lost(id);
         };
         let Some(entry) = self.clients.get_mut(&id) else { return };
@@ -157,7 +163,9 @@ impl Core {
         let mut request = entry.request.clone();
         request.headers.push_front("Via", &via);
         if matches!(request.method, Method::Invite | Method::Update) {
-            request.headers.push("Contact", NameAddr::new(super::Config::contact(&listen)));
+            request
+                .headers
+                .push("Contact", NameAddr::new(super::Config::contact(&listen, &request.uri.scheme)));
             request.headers.push("Allow", allow());
             request.headers.push("Supported", EXTENSIONS);
         }
@@ -227,7 +235,12 @@ impl Core {
         let Some(machine) = &mut entry.machine else { return };
         let mut actions = Vec::with_capacity(3);
         machine.step(self.now, input, |action| actions.push(action));
-        let wake = machine.wake();
+        let unanswered = !machine.is_answered();
+        if unanswered && entry.give_up_at <= self.now {
+            self.give_up(id, ClientAction::TimedOut);
+            return self.close_client(id);
+        }
+        let wake = earliest(machine.wake(), unanswered.then_some(entry.give_up_at));
         self.schedule.set(Wake::Client(id), wake);
         let mut response = response;
         for action in actions {

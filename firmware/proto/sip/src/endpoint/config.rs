@@ -1,7 +1,7 @@
 //! What the endpoint is told when it is made, and what it counts.
 
-use super::flow::Transport;
-use crate::uri::{Host, Uri};
+use super::flow::{Flow, Transport};
+use crate::uri::{Host, Scheme, Uri};
 use base::Secret;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -28,7 +28,7 @@ pub struct Config {
 pub struct Listen {
     /// How.
     pub transport: Transport,
-    /// The address it is bound to.
+    /// The address it is bound to, as it stands in [`Flow::local`].
     pub local: SocketAddr,
     /// The host in Via and Contact: the public address or name.
     pub host: Host,
@@ -62,15 +62,23 @@ impl Config {
         self.listen.iter().filter(speaks).find(same_family).or_else(|| self.listen.iter().find(speaks))
     }
 
+    /// The socket that `flow` uses: bound to its very address, else the one that speaks its transport.
+    pub(super) fn listen_of(&self, flow: Flow) -> Option<&Listen> {
+        let own = |listen: &&Listen| listen.transport == flow.transport && listen.local == flow.local;
+        self.listen.iter().find(own).or_else(|| self.listen_for(flow.transport, flow.remote))
+    }
+
     /// Whether a Via with this sent-by is one of ours (18.1.2).
     pub(super) fn is_ours(&self, host: &Host, port: u16) -> bool {
         self.listen.iter().any(|listen| listen.host.same(host) && listen.port == port)
     }
 
-    /// Our Contact over `listen`.
-    pub(super) fn contact(listen: &Listen) -> Uri {
+    /// Our Contact over `listen`, for a dialog with a peer or target of this scheme: `sips` implies its transport.
+    pub(super) fn contact(listen: &Listen, scheme: &Scheme) -> Uri {
         let mut uri = Uri::sip(None, listen.host.clone(), Some(listen.port));
-        if listen.transport != Transport::Udp {
+        if *scheme == Scheme::Sips {
+            uri.scheme = Scheme::Sips;
+        } else if listen.transport != Transport::Udp {
             uri.params.set("transport", Some(listen.transport.param()));
         }
         uri

@@ -114,7 +114,7 @@ impl Target {
 
 /// Where a message is to go, before it is known which flow that is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Hop {
+pub(super) enum Hop {
     /// Over this flow.
     Flow(Flow),
     /// To the host that this URI names, by RFC 3263.

@@ -25,7 +25,7 @@ mod server;
 mod session;
 
 pub use config::{Config, Counters, Gauges, Listen, Login, Policy};
-pub use flow::{Flow, Hop, Target, Transport};
+pub use flow::{Flow, Target, Transport};
 pub use port::{Effect, Event, Input, Outgoing, RouteId};
 
 use self::core::{Core, Wake, allow};

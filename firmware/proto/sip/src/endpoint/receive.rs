@@ -46,13 +46,17 @@ impl Endpoint {
     fn malformed(&mut self, flow: Flow, error: &ParseError) {
         self.core.counters.malformed += 1;
         let tag = self.core.token();
-        if let Some(mut response) = error.response(&tag)
-            && let Ok(mut via) = response.headers.top_via()
-        {
-            via.set_source(flow.remote);
-            response.headers.remove_first("Via");
-            response.headers.push_front("Via", &via);
-            self.core.reply(flow, &via, &response);
+        if let Some(mut response) = error.response(&tag) {
+            match response.headers.top_via() {
+                Ok(mut via) => {
+                    via.set_source(flow.remote);
+                    response.headers.remove_first("Via");
+                    response.headers.push_front("Via", &via);
+                    self.core.reply(flow, &via, &response);
+                }
+                // The Via is what is wrong: the source is all there is to go by.
+                Err(_) => self.core.send(flow, response.to_bytes()),
+            }
         }
         self.core.tell(Event::Malformed { flow, problem: error.problem.clone() });
     }
@@ -224,8 +228,10 @@ impl Endpoint {
     }
 
     fn register(&mut self, flow: Flow, tx: ServerId, request: &Request) {
-        let Some(device) = request.headers.to().ok().and_then(|to| to.uri.user_decoded()) else {
-            return self.refuse(tx, request, 404);
+        let address = request.headers.to().ok().map(|to| to.uri);
+        let address = address.filter(|uri| matches!(uri.scheme, Scheme::Sip | Scheme::Sips | Scheme::Tel));
+        let Some(device) = address.and_then(|uri| uri.user_decoded()) else {
+            return self.refuse(tx, request, 400);
         };
         match (self.admit(tx, request, &device), self.core.config.challenge) {
             (Admission::Refused, _) => return,
@@ -304,6 +310,10 @@ fn check(core: &Core, request: &Request, merged: bool) -> Result<(), Response> {
         .collect();
     if !unknown.is_empty() {
         return Err(core.answer(request, 420).with("Unsupported", unknown.join(", ")));
+    }
+    // Every 2xx to INVITE holds a session description.
+    if request.method == Method::Invite && !request.headers.accepts("application/sdp") {
+        return Err(core.answer(request, 406));
     }
     Ok(())
 }

@@ -127,7 +127,7 @@ impl Core {
     }
 
     fn send_ack(&mut self, mut ack: Request, flow: Flow) {
-        let Some(listen) = self.config.listen_for(flow.transport, flow.remote).cloned() else { return };
+        let Some(listen) = self.config.listen_of(flow).cloned() else { return };
         let branch = format!("{}{}", crate::transaction::MAGIC_COOKIE, self.token());
         ack.headers
             .push_front("Via", Via::new(flow.transport.via(), listen.host, Some(listen.port), &branch));

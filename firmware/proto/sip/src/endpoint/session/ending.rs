@@ -77,6 +77,14 @@ impl Session {
         }
     }
 
+    /// The INVITE counts as cancelled when nothing comes of it (9.1).
+    pub(super) fn cancel_unanswered(&mut self, core: &mut Core) {
+        if let Some(calling) = &self.calling {
+            core.abandon(calling.client);
+        }
+        self.finish(core);
+    }
+
     /// Answers what the peer still waits for (15.1.2).
     fn drop_pending(&mut self, core: &mut Core) {
         match std::mem::replace(&mut self.theirs, Theirs::Nothing) {

@@ -56,7 +56,8 @@ impl Session {
         dialled: Dialled,
     ) -> Result<Self, Response> {
         let via = request.headers.top_via().map_err(|_| core.answer(&request, 400))?;
-        let mut session = Self::new(id, Role::Caller, State::Incoming, Path::of_request(flow, &via));
+        let mut session =
+            Self::new(id, Role::Caller, State::Incoming, Path::of_request(flow, &via, &request.uri));
         let agreed =
             session.timer.propose(&request.headers).map_err(|small| too_small(core, &request, small))?;
         let tag = core.answer(&request, 200).headers.to().ok().and_then(|to| to.tag().map(str::to_owned));

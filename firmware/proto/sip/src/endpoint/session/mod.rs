@@ -274,7 +274,7 @@ impl Session {
             (Timer::Ring, State::Incoming) => self.ring_on(core),
             (Timer::Glare, State::Up) => self.retry_change(core),
             (Timer::Unanswered, State::Calling) => self.callee_silent(core),
-            (Timer::Unanswered, State::Cancelling) => self.finish(core),
+            (Timer::Unanswered, State::Cancelling) => self.cancel_unanswered(core),
             // Left over from a state that has passed.
             (Timer::Again | Timer::NoAck, _) | (Timer::Ring | Timer::Glare | Timer::Unanswered, _) => {}
         }

@@ -54,7 +54,9 @@ impl Calling {
 
 /// Sends the INVITE; a device's registered contact and flow are in `known`.
 pub(super) fn begin(core: &mut Core, outgoing: Outgoing, known: Option<(NameAddr, Flow)>) -> Session {
-    let path = Path { flow: known.as_ref().map(|(_, flow)| *flow), back: Back::Symmetric };
+    let flow = known.as_ref().map(|(_, flow)| *flow).filter(|flow| core.is_open(*flow));
+    let back = if flow.is_some() { Back::Symmetric } else { Back::ByContact };
+    let path = Path { flow, back, scheme: outgoing.to.scheme.clone() };
     let mut session = Session::new(outgoing.id, Role::Callee, State::Calling, path);
     let seed = core.seed();
     session.digest = outgoing.login.map(|login| DigestClient::new(&login.user, login.password, seed));
@@ -77,7 +79,8 @@ pub(super) fn begin(core: &mut Core, outgoing: Outgoing, known: Option<(NameAddr
     session.local_description = outgoing.offer;
     session.invite_seq = 1;
     let hop = match (known, outgoing.proxy) {
-        (Some((_, flow)), _) => Hop::Flow(flow),
+        (Some((_, flow)), _) if core.is_open(flow) => Hop::Flow(flow),
+        (Some(_), _) => Hop::Uri(target),
         (None, Some(proxy)) => Hop::Uri(proxy),
         (None, None) => Hop::Uri(target),
     };

@@ -8,14 +8,17 @@ use crate::endpoint::core::Core;
 use crate::endpoint::flow::{Flow, Hop, Transport};
 use crate::endpoint::{Config, flow};
 use crate::headers::{Headers, NameAddr, Rport, Via};
+use crate::uri::{Scheme, Uri};
 
 /// The way of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Path {
     /// What the session began on; `None` until an outgoing call has found one.
     pub flow: Option<Flow>,
     /// Whether the flow is to be used back.
     pub back: Back,
+    /// What was called: `sips` asks for `sips` in our Contact (12.1.1).
+    pub scheme: Scheme,
 }
 
 /// Whether a datagram flow is used back.
@@ -29,12 +32,12 @@ pub(super) enum Back {
 
 impl Path {
     /// The way an INVITE came.
-    pub fn of_request(flow: Flow, via: &Via) -> Self {
+    pub fn of_request(flow: Flow, via: &Via, called: &Uri) -> Self {
         let back = match via.rport() {
             Rport::Absent => Back::ByContact,
             Rport::Asked | Rport::Port(_) => Back::Symmetric,
         };
-        Self { flow: Some(flow), back }
+        Self { flow: Some(flow), back, scheme: called.scheme.clone() }
     }
 
     /// Where the next request of `dialog` goes.
@@ -55,9 +58,9 @@ impl Path {
 
     /// Our Contact as seen over this way.
     pub fn add_contact(&self, core: &Core, headers: &mut Headers) {
-        let listen = self.flow.and_then(|flow| core.config.listen_for(flow.transport, flow.remote));
+        let listen = self.flow.and_then(|flow| core.config.listen_of(flow));
         if let Some(listen) = listen {
-            headers.push("Contact", NameAddr::new(Config::contact(listen)));
+            headers.push("Contact", NameAddr::new(Config::contact(listen, &self.scheme)));
         }
     }
 }
