@@ -24,7 +24,7 @@ use std::fmt;
 const REPLAY_WINDOW: usize = 512;
 /// Most SSRCs of a peer that keys are held for at a time; the one unused longest goes first.
 const MAX_SOURCES: usize = 8;
-/// Longest tag and index added to a packet.
+/// RTCP header with its SSRC, and the SRTCP index; the tag comes on top.
 const MIN_SRTCP_BYTES: usize = 8 + 4;
 
 /// Keys in both directions.

@@ -11,7 +11,9 @@ const FLOOR_BPS: u64 = 64_000;
 const LITTLE: u8 = 5;
 /// Loss above which less is sent: 10 %.
 const MUCH: u8 = 26;
+/// In each second without loss, counting no more than so many between two reports.
 const INCREASE: f64 = 1.08;
+const MOST_SECONDS: f64 = 5.0;
 /// Least time between two steps of either way.
 const STEP: Duration = Duration::from_millis(900);
 /// A change worth telling, as a part of the whole.
@@ -42,12 +44,13 @@ impl Bandwidth {
 
     /// The peer reported loss, in 256ths.
     pub(super) fn loss(&mut self, now: Instant, fraction: u8) -> Option<u64> {
-        if self.stepped.is_some_and(|stepped| now.saturating_duration_since(stepped) < STEP) {
+        let since = self.stepped.map_or(STEP, |stepped| now.saturating_duration_since(stepped));
+        if since < STEP {
             return None;
         }
         self.stepped = Some(now);
         let factor = match fraction {
-            0..LITTLE => INCREASE,
+            0..LITTLE => INCREASE.powf(since.as_secs_f64().min(MOST_SECONDS)),
             LITTLE..=MUCH => 1.0,
             _ => 1.0 - f64::from(fraction) / 512.0,
         };

@@ -127,8 +127,7 @@ impl RtpSession {
         };
         let known = self.config.recv.iter().any(|format| format.payload_type == header.payload_type);
         if !known && !self.config.recv.is_empty() {
-            self.stats.malformed += 1;
-            return;
+            return self.not_announced(now, incoming, &header);
         }
         if !self.is_peer(now, incoming) || self.config.recv.is_empty() {
             return;
@@ -140,6 +139,26 @@ impl RtpSession {
             _ => {
                 self.recv.candidate = None;
                 self.take_rtp(now, header, payload, sink);
+            }
+        }
+    }
+
+    /// A payload type we did not announce, such as comfort noise: no media, but a sign of life, and no loss.
+    fn not_announced(&mut self, now: Instant, incoming: &Incoming<'_>, header: &RtpHeader) {
+        self.stats.malformed += 1;
+        let latch = match incoming.channel {
+            Channel::Rtp => &self.rtp_latch,
+            Channel::Rtcp => &self.rtcp_latch,
+        };
+        if latch.address() != Some(incoming.from) {
+            return;
+        }
+        self.last_received = Some(now);
+        let hz = self.recv.clock.as_ref().map_or(8_000, PeerClock::hz);
+        if let Some(reception) = self.recv.reception.as_mut().filter(|r| r.ssrc == header.ssrc) {
+            reception.packet(header.sequence, header.timestamp, MediaTime::at(self.epoch, now).rtp(hz));
+            if let Some(sound) = &mut self.recv.sound {
+                sound.jitter.push_other(header.sequence);
             }
         }
     }
@@ -283,7 +302,7 @@ impl RtpSession {
                 captured: clock.captured(timestamp),
                 arrived: MediaTime::at(self.epoch, now),
                 key: true,
-                contiguous: false,
+                contiguous: true,
                 data: Bytes::new(),
             },
         };

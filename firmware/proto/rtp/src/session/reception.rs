@@ -4,6 +4,9 @@ use crate::packet::SeqNo;
 use crate::rtcp::Report;
 use std::time::Duration;
 
+/// A sequence number further off was not reached by loss (RFC 3550 A.1).
+const MAX_DROPOUT: i64 = 3_000;
+
 /// Counters of one SSRC.
 #[derive(Debug, Default)]
 pub(super) struct Reception {
@@ -32,6 +35,12 @@ impl Reception {
         let full = self.seq.unwrap(sequence);
         if self.first.is_none() {
             self.first = Some(full);
+            self.highest = full;
+        }
+        if (full - self.highest).abs() > MAX_DROPOUT {
+            // the peer started over: what was expected so far stays so
+            let expected = i64::try_from(self.expected()).unwrap_or(i64::MAX);
+            self.first = Some(full - expected);
             self.highest = full;
         }
         self.first = self.first.map(|first| first.min(full));
@@ -112,6 +121,15 @@ mod tests {
         assert_eq!(report.highest, 65_500 + 98);
         let report = reception.report(1, 0);
         assert_eq!((report.lost, report.fraction_lost), (9, 0));
+    }
+
+    #[test]
+    fn a_sender_that_starts_its_numbers_over_lost_nothing() {
+        let mut reception = Reception::of(7);
+        for n in (0..100_u16).chain(30_000..30_100).chain(5_000..5_100) {
+            reception.packet(n, 0, 0);
+        }
+        assert_eq!(reception.lost(), 0);
     }
 
     #[test]

@@ -46,8 +46,9 @@ impl RtpSession {
                 let sequence = self.fir_sequence;
                 self.put_rtcp(now, |compound| compound.fir(about, sequence), sink);
             }
-            // nothing came yet, so there is nobody to name
-            (KeyframeRequests::Signalling, _) | (_, None) => sink(RtpOutput::AskKeyframe),
+            (KeyframeRequests::Signalling, _) => sink(RtpOutput::AskKeyframe),
+            // nothing came yet, so there is nobody to name; the first picture asks again if it does not stand alone
+            (KeyframeRequests::Pli | KeyframeRequests::Fir, None) => {}
         }
     }
 

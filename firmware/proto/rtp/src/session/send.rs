@@ -15,7 +15,7 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(super) struct SendHalf {
     pub(super) ssrc: u32,
-    sequence: u16,
+    pub(super) sequence: u16,
     timestamp_offset: u32,
     picture_id: u16,
     /// Timestamp that the next packet of sound has if it follows the last without a pause.
