@@ -138,6 +138,12 @@ impl SessionTimer {
         grew
     }
 
+    /// A refresh of ours was refused: another one half-way to the end, unless that is near.
+    pub fn retry(&mut self, now: Instant) {
+        let left = self.expires_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+        self.refresh_at = (left > Duration::from_secs(10)).then(|| now + left / 2);
+    }
+
     /// Begins the interval anew.
     fn touch(&mut self, now: Instant) {
         if let Some(agreed) = self.agreed {
@@ -218,6 +224,17 @@ mod tests {
         assert_eq!(timer.wake(), Some(now + Duration::from_secs(45)));
         assert_eq!(timer.take_due(now + Duration::from_secs(45)), Some(Due::Refresh));
         assert_eq!(timer.wake(), Some(now + Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn a_refused_refresh_is_tried_again_half_way_to_the_end() {
+        let now = Instant::now();
+        let mut timer = SessionTimer::default();
+        timer.answered(now, &headers(&[("Session-Expires", "180;refresher=uac")]));
+        let half = now + Duration::from_secs(90);
+        assert_eq!(timer.take_due(half), Some(Due::Refresh));
+        timer.retry(half);
+        assert_eq!(timer.wake(), Some(half + Duration::from_secs(29)));
     }
 
     #[test]

@@ -131,14 +131,16 @@ impl Endpoint {
         // A device that registers again may leave the tag of an earlier response in its To.
         let dialog = dialog.filter(|_| request.method != Method::Register);
         match dialog {
-            Some(dialog) => self.in_dialog(tx, &dialog, request),
+            Some(dialog) => self.in_dialog(flow, tx, &dialog, request),
             None => self.outside_dialog(flow, tx, request),
         }
     }
 
-    fn in_dialog(&mut self, tx: ServerId, dialog: &DialogId, request: Request) {
+    fn in_dialog(&mut self, flow: Flow, tx: ServerId, dialog: &DialogId, request: Request) {
         match self.core.dialogs.get(dialog).copied() {
-            Some(session) => self.with_session(session, |session, core| session.request(core, tx, request)),
+            Some(session) => {
+                self.with_session(session, |session, core| session.request(core, tx, flow, request))
+            }
             None => self.refuse(tx, &request, 481),
         }
     }

@@ -295,6 +295,37 @@ fn requests_follow_the_route_set_and_strict_routers_get_their_way() {
 }
 
 #[test]
+fn k5_requests_follow_a_peer_whose_nat_moved_it() {
+    let mut lone = Lone::new();
+    let (tag, _) = up(&mut lone, "");
+    let id = lone.session();
+    lone.flow.remote = "203.0.113.77:41000".parse().unwrap();
+    assert_eq!(lone.answer(&in_dialog("UPDATE", "u", 2, &tag, "", "")).status, 200);
+    lone.effects.clear();
+    lone.command(id, SessionCommand::End(Cause::CALLER_HUNG_UP));
+    let Some(Effect::Send { flow, .. }) = lone.effects.first() else { panic!("nothing sent") };
+    assert_eq!(*flow, lone.flow);
+}
+
+#[test]
+fn a_peer_without_rport_is_called_back_at_its_contact_unless_it_is_behind_a_nat() {
+    let contact = "Contact: <sip:guest@198.51.100.9:5070>\r\n";
+    for (source, expected) in [(PEER, "198.51.100.9:5070"), ("203.0.113.77:41000", "203.0.113.77:41000")] {
+        let mut lone = Lone::new();
+        lone.flow.remote = source.parse().unwrap();
+        lone.receive(&invite(contact).replace(";rport", ""));
+        let id = lone.session();
+        lone.command(id, SessionCommand::Accept(sdp("answer")));
+        let tag = lone.responses().last().unwrap().headers.to().unwrap().tag().unwrap().to_owned();
+        lone.receive(&in_dialog("ACK", "ack", 1, &tag, "", "").replace(";rport", ""));
+        lone.effects.clear();
+        lone.command(id, SessionCommand::End(Cause::CALLER_HUNG_UP));
+        let Some(Effect::Send { flow, .. }) = lone.effects.first() else { panic!("nothing sent") };
+        assert_eq!(flow.remote, expected.parse().unwrap());
+    }
+}
+
+#[test]
 fn malformed_and_stray_messages_are_counted_and_change_nothing() {
     let mut lone = Lone::new();
     lone.receive("nonsense\r\n\r\n");

@@ -323,8 +323,7 @@ impl Session {
     fn change_refused(&mut self, core: &mut Core, ours: &Ours, status: u16) {
         match ours.change.what {
             What::Offer(_) => self.tell(core, SessionEvent::OfferRefused(status)),
-            // It is tried again when it is next due, until the session expires.
-            What::Refresh => {}
+            What::Refresh => self.timer.retry(core.now),
         }
         self.next_change(core);
     }

@@ -22,7 +22,7 @@ mod path;
 
 use super::client::{ClientId, Purpose};
 use super::core::{Core, Cue, Outcome};
-use super::flow::Hop;
+use super::flow::{Flow, Hop};
 use super::port::Outgoing;
 use super::server::ServerId;
 use crate::deadlines::Deadlines;
@@ -204,11 +204,12 @@ impl Session {
 
     /// Takes a request inside its dialog; ACK and CANCEL come by [`ack`](Self::ack) and
     /// [`cancelled`](Self::cancelled).
-    pub fn request(&mut self, core: &mut Core, tx: ServerId, request: Request) {
+    pub fn request(&mut self, core: &mut Core, tx: ServerId, flow: Flow, request: Request) {
         if self.take_seq(&request) == Order::Old {
             let response = core.answer(&request, 500);
             return core.respond(tx, &response);
         }
+        self.path.follow(flow, &request);
         match (self.state, &request.method) {
             (State::Over, _) => self.refuse(core, tx, &request, 481),
             (_, Method::Bye) => self.bye_came(core, tx, &request),

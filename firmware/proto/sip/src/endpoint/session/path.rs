@@ -8,6 +8,7 @@ use crate::endpoint::core::Core;
 use crate::endpoint::flow::{Flow, Hop, Transport};
 use crate::endpoint::{Config, flow};
 use crate::headers::{Headers, NameAddr, Rport, Via};
+use crate::message::Request;
 use crate::uri::{Scheme, Uri};
 
 /// The way of a session.
@@ -33,11 +34,21 @@ pub(super) enum Back {
 impl Path {
     /// The way an INVITE came.
     pub fn of_request(flow: Flow, via: &Via, called: &Uri) -> Self {
+        // An address in sent-by that is not the source's is one behind a NAT.
+        let natted = via.host.ip().is_some_and(|ip| ip != flow.remote.ip());
         let back = match via.rport() {
-            Rport::Absent => Back::ByContact,
-            Rport::Asked | Rport::Port(_) => Back::Symmetric,
+            Rport::Absent if !natted => Back::ByContact,
+            Rport::Absent | Rport::Asked | Rport::Port(_) => Back::Symmetric,
         };
         Self { flow: Some(flow), back, scheme: called.scheme.clone() }
+    }
+
+    /// The peer sent something in the dialog by this way: a new connection, or a new address of its NAT.
+    pub fn follow(&mut self, flow: Flow, request: &Request) {
+        if let Ok(via) = request.headers.top_via() {
+            let back = Self::of_request(flow, &via, &request.uri).back;
+            (self.flow, self.back) = (Some(flow), back);
+        }
     }
 
     /// Where the next request of `dialog` goes.
@@ -51,6 +62,8 @@ impl Path {
             (Transport::Tcp | Transport::Tls, false, _) => Hop::Flow(flow),
             (Transport::Tcp | Transport::Tls, true, _) if same_host => Hop::Flow(flow),
             (Transport::Udp, false, Back::Symmetric) => Hop::Flow(flow),
+            // Names in Contact are seldom ones that the world's DNS knows.
+            (Transport::Udp, false, Back::ByContact) if next.host.ip().is_none() => Hop::Flow(flow),
             (Transport::Udp, _, _) if same_address => Hop::Flow(flow),
             (Transport::Tcp | Transport::Tls | Transport::Udp, _, _) => by_uri,
         }
