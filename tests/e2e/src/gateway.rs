@@ -60,7 +60,8 @@ impl Gateway {
         let control = lab.path("control");
         let process = Process::start(built("gatewayd")?, |command| {
             command.arg("--config").arg(&file).arg("--control").arg(&control);
-        })?;
+        })?
+        .with_log(lab.artefact("gateway.log"));
         let ready = process.wait_for("\"ready\":true", Duration::from_secs(20))?;
         let ready: Value = serde_json::from_str(&ready).context("the gateway's first line")?;
         let address = |kind: &str| ready["sip"][kind][0].as_str().and_then(|text| text.parse().ok());

@@ -42,6 +42,24 @@ impl Lab {
         Ok(path)
     }
 
+    /// A file that takes long to make and is the same for every test: made once, by `make` at the path it is given.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn cached(&self, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+        let folder = self.artefacts.with_file_name("media");
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let path = folder.join(name);
+        if !path.exists() {
+            // Renamed when whole, so that a test running beside this one never reads half a file.
+            let part = self.path(name);
+            make(&part)?;
+            std::fs::copy(&part, path.with_extension("part"))?;
+            std::fs::rename(path.with_extension("part"), &path)?;
+        }
+        Ok(path)
+    }
+
     /// Where an artefact of this name goes.
     #[must_use]
     pub fn artefact(&self, name: &str) -> PathBuf {

@@ -14,6 +14,7 @@ pub struct Process {
     child: Child,
     stdin: Option<ChildStdin>,
     output: Arc<Output>,
+    log: Option<PathBuf>,
 }
 
 #[derive(Default)]
@@ -43,7 +44,14 @@ impl Process {
             collect(stderr, Arc::clone(&output));
         }
         let stdin = child.stdin.take();
-        Ok(Self { name, child, stdin, output })
+        Ok(Self { name, child, stdin, output, log: None })
+    }
+
+    /// Keeps what it printed in this file when it ends.
+    #[must_use]
+    pub fn with_log(mut self, path: PathBuf) -> Self {
+        self.log = Some(path);
+        self
     }
 
     /// Writes a line to its standard input.
@@ -144,6 +152,10 @@ impl Drop for Process {
             if !asked && self.child.kill().is_ok() {
                 drop(self.child.wait());
             }
+        }
+        if let Some(path) = &self.log {
+            // Only for people to read; a test does not fail for it.
+            drop(std::fs::write(path, self.printed()));
         }
     }
 }

@@ -104,15 +104,19 @@ impl Room {
         let port = free_port()?;
         let (_, rate) = config.audio.baresip();
         sound::tone(rate, f32::from(SECONDS), ROOM_HZ, true).write_wav(&folder.join("tone.wav"), 1)?;
+        let mut camera = None;
         if config.video {
-            make_camera(&folder.join("camera.mp4"), config.size)?;
+            let (width, height) = config.size;
+            let name = format!("camera-{width}x{height}.mp4");
+            camera = Some(lab.cached(&name, |path| make_camera(path, config.size))?);
         }
-        std::fs::write(folder.join("config"), settings(&folder, port, config)?)?;
+        std::fs::write(folder.join("config"), settings(&folder, port, camera.as_deref(), config)?)?;
         std::fs::write(folder.join("accounts"), account(port, config))?;
         std::fs::write(folder.join("contacts"), "")?;
         let process = Process::start("baresip", |command| {
             command.arg("-f").arg(&folder);
-        })?;
+        })?
+        .with_log(lab.artefact(&format!("{name}.log")));
         process.wait_for("baresip is ready", Duration::from_secs(20))?;
         Ok(Self { process, folder, port, snapshots: 0 })
     }
@@ -241,7 +245,7 @@ fn account(port: u16, config: &RoomConfig) -> String {
     )
 }
 
-fn settings(folder: &Path, port: u16, config: &RoomConfig) -> Result<String> {
+fn settings(folder: &Path, port: u16, camera: Option<&Path>, config: &RoomConfig) -> Result<String> {
     let folder = folder.display();
     let (width, height) = config.size;
     let mut text = format!(
@@ -249,10 +253,10 @@ fn settings(folder: &Path, port: u16, config: &RoomConfig) -> Result<String> {
          module_path /usr/lib/baresip/modules\nsnd_path {folder}\n\
          audio_source aufile,{folder}/tone.wav\n\
          video_size {width}x{height}\nvideo_bitrate 1500000\nvideo_fps {FPS}\n\
-         rtcp_mux no\njitter_buffer_delay 2-10\nrtp_timeout 0\n"
+         rtcp_mux no\nopus_stereo no\njitter_buffer_delay 2-10\nrtp_timeout 0\n"
     );
-    if config.video {
-        write!(text, "video_source avformat,{folder}/camera.mp4\nvideo_display fakevideo,\n")?;
+    if let Some(camera) = camera {
+        write!(text, "video_source avformat,{}\nvideo_display fakevideo,\n", camera.display())?;
     }
     if let Some(ca) = &config.ca {
         writeln!(text, "sip_cafile {}", ca.display())?;

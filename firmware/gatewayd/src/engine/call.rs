@@ -154,6 +154,8 @@ impl Call {
         self.conference = Some(leg);
         self.conference_socket = Some(socket);
         // A new machine is turned once, so that it can say its first word.
+        let span = self.span.clone();
+        let _entered = span.enter();
         let mut turn = Turn { call: self, now, plane, wish, queue: VecDeque::new() };
         turn.leg(Side::Conference, LegStep::Leg(LegInput::Timeout));
         turn.finish();
@@ -174,6 +176,8 @@ impl Call {
         plane: &mut Plane,
         wish: impl FnMut(Wish),
     ) {
+        let span = self.span.clone();
+        let _entered = span.enter();
         let mut turn = Turn { call: self, now, plane, wish, queue: VecDeque::new() };
         turn.leg(side, LegStep::Leg(LegInput::Packet { port, from, data }));
         turn.finish();
@@ -181,6 +185,8 @@ impl Call {
 
     /// Turns it with one piece of work and everything that follows from it.
     pub fn turn(&mut self, now: Instant, work: Work, plane: &mut Plane, wish: impl FnMut(Wish)) {
+        let span = self.span.clone();
+        let _entered = span.enter();
         let mut turn = Turn { call: self, now, plane, wish, queue: VecDeque::from([work]) };
         turn.finish();
     }
@@ -214,8 +220,6 @@ struct Turn<'a, F> {
 
 impl<F: FnMut(Wish)> Turn<'_, F> {
     fn finish(&mut self) {
-        let span = self.call.span.clone();
-        let _entered = span.enter();
         let mut done = 0;
         while let Some(work) = self.queue.pop_front() {
             assert!(done < MOST_WORK, "the machines of a call talk in a circle");

@@ -64,7 +64,6 @@ fn arguments() -> Result<Option<Arguments>> {
 async fn run(arguments: &Arguments) -> Result<()> {
     let browser = arguments.demo.then_some((640, 360));
     let scene = Scene::set("demo", SceneConfig { browser, tls: true, ..SceneConfig::default() }).await?;
-    let began = Instant::now();
     let page = format!("{}/?meeting={MEETING}", scene.simulator().page_url());
     println!("dial   {}  through  {} (UDP), {} (TCP)", alias(MEETING), scene.gateway.udp, scene.gateway.tcp);
     if let Some(tls) = scene.gateway.tls {
@@ -73,6 +72,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
     println!("watch  {page}");
     let mut demo = if arguments.demo { Some(Demo::start(&scene).await?) } else { None };
     println!("end    with Ctrl-C\n");
+    let began = Instant::now();
     let mut tick = tokio::time::interval(Duration::from_secs(2));
     loop {
         tokio::select! {
