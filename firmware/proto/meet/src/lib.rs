@@ -9,6 +9,8 @@
 //! conference is one module, one arm of [`Connectors`] and one of [`ConferenceLeg`]. So far there is [`interop`], our own
 //! protocol (PROTOCOL.md in this folder). It is not Google's gateway protocol, which is private.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "virtual time must begin at some moment"))]
+
 pub mod interop;
 
 use base::leg::{Caps, HttpReply, HttpRequest, Join, Leg, LegEffect, LegEvent, LegInput, StreamStats};

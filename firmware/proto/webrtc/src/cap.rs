@@ -1,7 +1,7 @@
 //! The most a session may send in any second, and how frames fare when there is less room than they want (P12).
 //!
-//! Every datagram is counted when it leaves, IP and UDP headers included, over a window of 1.01 s; the 10 ms are for
-//! what may pass between our clock and the wire. Two gates hold the limit:
+//! Every datagram is counted when it leaves, with its UDP, IP and Ethernet headers, over a window of 1.01 s; the 10 ms are
+//! for what may pass between our clock and the wire. Two gates hold the limit:
 //!
 //! ```text
 //!  frame ─▶ admission ─▶ str0m: packetise, pace ─▶ exit gate ─▶ wire
@@ -11,7 +11,7 @@
 //!
 //! Admission counts what is on its way through the pacer as if it were sent. It leaves room for what must not wait: control
 //! (STUN, DTLS, RTCP), then sound, then repair and probes, then the smaller layers before the larger, so that a burst
-//! of the largest picture starves nobody else. The exit gate is the guarantee; admission keeps it from ever
+//! of the largest picture starves nobody else; a key frame may use the room of the last two. The exit gate is the guarantee; admission keeps it from ever
 //! mattering for media.
 
 use std::collections::VecDeque;
@@ -30,10 +30,10 @@ const REPAIR: u64 = 8_000;
 const PER_SMALLER_LAYER: u64 = 3_000;
 /// RTP payload of a full packet, less than the least that is ever put in one.
 const PACKET_PAYLOAD: u64 = 1_000;
-/// IPv4 and UDP headers.
-const IP4_UDP: u64 = 28;
-/// IPv6 and UDP headers.
-const IP6_UDP: u64 = 48;
+/// Ethernet, IPv4 and UDP headers.
+const IP4_HEADERS: u64 = 42;
+/// Ethernet, IPv6 and UDP headers.
+const IP6_HEADERS: u64 = 62;
 /// RTP header, extensions, VP8 descriptor and SRTP tag of one packet, at most.
 const RTP_OVERHEAD: u64 = 60;
 
@@ -50,6 +50,17 @@ pub(crate) enum Class {
     Repair,
 }
 
+/// A picture that wants to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Picture {
+    /// How many layers there are below its own.
+    pub smaller: usize,
+    /// Its bytes, encoded.
+    pub len: usize,
+    /// A key frame: seldom, large, and somebody waits for it, so it may use the room kept for repair and other layers.
+    pub key: bool,
+}
+
 /// The window and what was sent in it.
 #[derive(Debug)]
 pub(crate) struct Cap {
@@ -62,7 +73,7 @@ pub(crate) struct Cap {
 impl Cap {
     /// At most `bps` towards `to`'s address family.
     pub fn new(bps: u64, local: SocketAddr) -> Self {
-        let headers = if local.is_ipv4() { IP4_UDP } else { IP6_UDP };
+        let headers = if local.is_ipv4() { IP4_HEADERS } else { IP6_HEADERS };
         Self { window_bytes: bps / 8, headers, sent: VecDeque::new(), sum: 0 }
     }
 
@@ -83,16 +94,16 @@ impl Cap {
         true
     }
 
-    /// Whether a picture of `len` bytes in the layer with `smaller` layers below it may start on its way, with `queued`
-    /// bytes already on theirs.
-    pub fn admits(&mut self, now: Instant, smaller: usize, len: usize, queued: u64) -> bool {
+    /// Whether a picture may start on its way, with `queued` bytes already on theirs.
+    pub fn admits(&mut self, now: Instant, picture: Picture, queued: u64) -> bool {
         self.forget(now);
-        self.sum + queued + self.wire_bytes(len) <= self.limit(smaller)
+        self.sum + queued + self.wire_bytes(picture.len) <= self.limit(picture)
     }
 
     /// When [`admits`](Cap::admits) will say yes if nothing else is sent; `None` if never.
-    pub fn admits_at(&self, smaller: usize, len: usize, queued: u64) -> Option<Instant> {
-        let mut excess = (self.sum + queued + self.wire_bytes(len)).saturating_sub(self.limit(smaller));
+    pub fn admits_at(&self, picture: Picture, queued: u64) -> Option<Instant> {
+        let mut excess =
+            (self.sum + queued + self.wire_bytes(picture.len)).saturating_sub(self.limit(picture));
         self.sent.iter().find_map(|(at, bytes)| {
             excess = excess.saturating_sub(*bytes);
             (excess == 0).then(|| *at + WINDOW + Duration::from_micros(1))
@@ -110,9 +121,9 @@ impl Cap {
         len as u64 + self.headers
     }
 
-    fn limit(&self, smaller: usize) -> u64 {
-        let keep = CONTROL + SOUND + REPAIR + PER_SMALLER_LAYER * smaller as u64;
-        self.window_bytes.saturating_sub(keep)
+    fn limit(&self, picture: Picture) -> u64 {
+        let keep = if picture.key { 0 } else { REPAIR + PER_SMALLER_LAYER * picture.smaller as u64 };
+        self.window_bytes.saturating_sub(CONTROL + SOUND + keep)
     }
 
     fn forget(&mut self, now: Instant) {
@@ -143,25 +154,29 @@ mod tests {
         Cap::new(bps, "192.0.2.1:40000".parse().unwrap())
     }
 
+    fn picture(smaller: usize, len: usize) -> Picture {
+        Picture { smaller, len, key: false }
+    }
+
     #[test]
     fn what_left_a_window_ago_makes_room_again() {
         let start = Instant::now();
         let mut cap = cap(800_000);
-        assert!(cap.admits(start, 0, 70_000, 0));
+        assert!(cap.admits(start, picture(0, 70_000), 0));
         for _ in 0..70 {
             assert!(cap.pass(start, Class::Picture, 1_200));
         }
-        assert!(!cap.admits(start, 0, 10_000, 0));
-        let at = cap.admits_at(0, 10_000, 0).expect("it will");
-        assert!(!cap.admits(start + WINDOW, 0, 10_000, 0));
-        assert!(cap.admits(at, 0, 10_000, 0));
+        assert!(!cap.admits(start, picture(0, 10_000), 0));
+        let at = cap.admits_at(picture(0, 10_000), 0).expect("it will");
+        assert!(!cap.admits(start + WINDOW, picture(0, 10_000), 0));
+        assert!(cap.admits(at, picture(0, 10_000), 0));
     }
 
     #[test]
     fn what_is_queued_counts_as_sent() {
         let mut cap = cap(2_000_000);
-        assert!(cap.admits(Instant::now(), 0, 100_000, 0));
-        assert!(!cap.admits(Instant::now(), 0, 100_000, 150_000));
+        assert!(cap.admits(Instant::now(), picture(0, 100_000), 0));
+        assert!(!cap.admits(Instant::now(), picture(0, 100_000), 150_000));
     }
 
     #[test]
@@ -178,11 +193,11 @@ mod tests {
     fn the_larger_layer_leaves_room_for_the_smaller() {
         let now = Instant::now();
         let mut cap = cap(800_000);
-        while cap.admits(now, 2, 1_000, 0) {
+        while cap.admits(now, picture(2, 1_000), 0) {
             assert!(cap.pass(now, Class::Picture, 1_000));
         }
-        assert!(cap.admits(now, 1, 1_000, 0));
-        assert!(cap.admits(now, 0, 4_000, 0));
+        assert!(cap.admits(now, picture(1, 1_000), 0));
+        assert!(cap.admits(now, picture(0, 4_000), 0));
     }
 
     proptest! {
@@ -198,7 +213,7 @@ mod tests {
                 now += Duration::from_micros(gap_us / 8);
                 let class = [Class::Control, Class::Sound, Class::Picture, Class::Repair][usize::from(class)];
                 if cap.pass(now, class, len) {
-                    sent.push((now, len as u64 + IP4_UDP));
+                    sent.push((now, len as u64 + IP4_HEADERS));
                 }
             }
             for (i, (from, _)) in sent.iter().enumerate() {

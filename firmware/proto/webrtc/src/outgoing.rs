@@ -1,6 +1,6 @@
 //! The picture on its way out: layers that wait for room, what is still in str0m's pacer, and requests for key frames.
 
-use crate::cap::Cap;
+use crate::cap::{Cap, Picture};
 use crate::keyframes::Throttle;
 use crate::peer::Layer;
 use base::{EncodedFrame, earliest};
@@ -114,7 +114,7 @@ impl Outgoing {
         for smaller in 0..self.layers.len() {
             let way = &mut self.layers[smaller];
             let Some((since, frame)) = way.held.front() else { continue };
-            if cap.admits(now, smaller, frame.data.len(), queued) {
+            if cap.admits(now, picture(smaller, frame), queued) {
                 let Some((_, frame)) = way.held.pop_front() else { continue };
                 let bytes = cap.wire_bytes(frame.data.len());
                 way.pacing.push_back(Pacing { since: now, rtp: frame.captured.rtp(VP8_HZ), bytes });
@@ -168,7 +168,7 @@ impl Outgoing {
         let queued = self.layers.iter().flat_map(|way| &way.pacing).map(|pacing| pacing.bytes).sum();
         self.layers.iter().enumerate().fold(None, |wake, (smaller, way)| {
             let held = way.held.front().map(|(since, frame)| {
-                let room = cap.admits_at(smaller, frame.data.len(), queued);
+                let room = cap.admits_at(picture(smaller, frame), queued);
                 room.map_or(*since + HOLD, |at| at.min(*since + HOLD))
             });
             earliest(wake, earliest(held, earliest(way.revive, way.keys.due())))
@@ -219,6 +219,10 @@ impl Way {
             pacing.bytes = pacing.bytes.saturating_sub(bytes);
         }
     }
+}
+
+const fn picture(smaller: usize, frame: &EncodedFrame) -> Picture {
+    Picture { smaller, len: frame.data.len(), key: frame.key }
 }
 
 /// Hands a frame to str0m; says whether it was taken. Sender reports are made from `captured` and the frame's timestamp, so

@@ -193,6 +193,8 @@ pub enum Lost {
 pub struct Counters {
     /// Datagrams that are no STUN, DTLS, RTP or RTCP.
     pub bad_packets: u64,
+    /// Datagrams from somebody who is no part of the session.
+    pub strangers: u64,
     /// Inputs that str0m refused.
     pub refused: u64,
     /// Pictures skipped for want of room under the limit.
@@ -324,6 +326,12 @@ impl Peer {
         u8::try_from(at).ok().map(RecvTrack)
     }
 
+    /// Whether the answer takes our picture.
+    #[must_use]
+    pub const fn sends_picture(&self) -> bool {
+        self.vp8.is_some()
+    }
+
     /// What went wrong so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
@@ -389,14 +397,18 @@ impl Peer {
     }
 
     fn packet(&mut self, from: SocketAddr, data: &[u8]) {
-        match Receive::new(Protocol::Udp, from, self.bound, data) {
-            Ok(receive) => {
-                self.heard = self.now;
-                let taken = self.rtc.handle_input(RtcInput::Receive(self.now, receive));
-                self.counters.refused += u64::from(taken.is_err());
-            }
-            Err(_) => self.counters.bad_packets += 1,
+        let Ok(receive) = Receive::new(Protocol::Udp, from, self.bound, data) else {
+            self.counters.bad_packets += 1;
+            return;
+        };
+        let input = RtcInput::Receive(self.now, receive);
+        if !self.rtc.accepts(&input) {
+            self.counters.strangers += 1;
+            return;
         }
+        self.heard = self.now;
+        let taken = self.rtc.handle_input(input);
+        self.counters.refused += u64::from(taken.is_err());
     }
 
     fn write_sound(&mut self, frame: &EncodedFrame) {
@@ -441,14 +453,16 @@ impl Peer {
         self.state = State::Over;
     }
 
-    /// Turns str0m until it has nothing more to do now; returns when it wants to be woken.
-    fn turn(&mut self, sink: &mut impl FnMut(Output<Effect, Event>)) -> Option<Instant> {
-        for _ in 0..OUTPUTS {
+    /// Turns str0m until it has nothing more to do now; returns when it wants to be woken. `told`: it knows the time.
+    fn turn(&mut self, told: bool, sink: &mut impl FnMut(Output<Effect, Event>)) -> Option<Instant> {
+        for round in 0..OUTPUTS {
             if self.state == State::Over {
                 return None;
             }
-            let taken = self.rtc.handle_input(RtcInput::Timeout(self.now));
-            self.counters.refused += u64::from(taken.is_err());
+            if !told || round > 0 {
+                let taken = self.rtc.handle_input(RtcInput::Timeout(self.now));
+                self.counters.refused += u64::from(taken.is_err());
+            }
             let wake = self.drain(sink);
             if !self.rtc.is_alive() {
                 self.lose(Lost::Broken, sink);
@@ -663,12 +677,14 @@ impl Machine for Peer {
             return None;
         }
         self.now = self.now.max(now);
+        // A datagram carries its own time into str0m; anything else needs it told.
+        let told = matches!(input, Input::Packet { .. });
         self.apply(input, &mut sink);
         self.own_timers(&mut sink);
         if matches!(self.state, State::Offered | State::Over) {
             return None;
         }
-        let wake = self.turn(&mut sink);
+        let wake = self.turn(told, &mut sink);
         self.own_timers(&mut sink);
         if self.state == State::Over {
             return None;

@@ -205,11 +205,14 @@ impl FarSide {
     }
 }
 
+/// Says which datagrams get lost.
+type Lose = Box<dyn FnMut(&[u8]) -> bool>;
+
 /// One way of a network: a delay, and packets that get lost.
 pub struct Link {
     /// How long a datagram takes.
     pub delay: Duration,
-    lose: Box<dyn FnMut(&[u8]) -> bool>,
+    lose: Lose,
     under_way: VecDeque<(Instant, SocketAddr, Vec<u8>)>,
 }
 

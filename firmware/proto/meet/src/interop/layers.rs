@@ -1,7 +1,7 @@
 //! How much each stream we send may take, so that all of them together stay below the limit (P12).
 //!
-//! At 2 Mbit/s: 40 kbit/s of sound, layers of 130, 400 and 1000 kbit/s. Packet headers add about 150 kbit/s and RTCP 30; the
-//! quarter of a megabit that is left takes key frames and retransmissions. `webrtc` enforces the limit itself; these
+//! At 2 Mbit/s: 40 kbit/s of sound, layers of 120, 350 and 950 kbit/s. Packet headers add about 150 kbit/s and RTCP 30; the
+//! third of a megabit that is left takes key frames and retransmissions. `webrtc` enforces the limit itself; these
 //! numbers see to it that it need not.
 
 use base::ids::StreamId;
@@ -17,9 +17,9 @@ const SOUND_FRAME: Duration = Duration::from_millis(20);
 
 /// The layers at the full limit, smallest first.
 const LAYERS: [Layer; 3] = [
-    Layer { rid: "q", size: Size::P180, max_bps: 130_000, max_fps: 30 },
-    Layer { rid: "h", size: Size::P360, max_bps: 400_000, max_fps: 30 },
-    Layer { rid: "f", size: Size::HD720, max_bps: 1_000_000, max_fps: 30 },
+    Layer { rid: "q", size: Size::P180, max_bps: 120_000, max_fps: 30 },
+    Layer { rid: "h", size: Size::P360, max_bps: 350_000, max_fps: 30 },
+    Layer { rid: "f", size: Size::HD720, max_bps: 950_000, max_fps: 30 },
 ];
 /// A layer with less than this part of its full rate, in hundredths, is not worth sending: its size is left out.
 const WORTH: u64 = 45;

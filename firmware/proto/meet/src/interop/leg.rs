@@ -199,8 +199,8 @@ impl Leg {
     }
 
     fn begin(&mut self, now: Instant, sink: &mut Sink<'_>) {
+        self.state = State::Joining { until: now + self.timeouts.join + GRACE };
         if let Some(request) = self.request.take() {
-            self.state = State::Joining { until: now + self.timeouts.join + GRACE };
             sink(Output::Effect(Effect::Http(request)));
         }
     }
@@ -381,7 +381,7 @@ impl Leg {
                     self.enter(sink);
                 }
             }
-            (State::Connecting | State::Joined, ServerMessage::Place(Place::Lobby(_))) => {
+            (State::Connecting, ServerMessage::Place(Place::Lobby(_))) => {
                 self.lobby(now + self.timeouts.lobby, sink);
             }
             (_, ServerMessage::Place(_) | ServerMessage::VideoLock(false)) => {}
@@ -449,7 +449,8 @@ impl Leg {
     }
 
     fn tell_media(&self, sink: &mut Sink<'_>) {
-        let media = MediaState { send: layers::send_streams(&self.layers), recv: self.streams.recv() };
+        let layers = if self.peer.sends_picture() { &*self.layers } else { &[] };
+        let media = MediaState { send: layers::send_streams(layers), recv: self.streams.recv() };
         sink(Output::Event(LegEvent::Media(media)));
     }
 
