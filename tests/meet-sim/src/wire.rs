@@ -266,4 +266,12 @@ mod tests {
             assert_eq!(read(text), Heard::Wrong, "{text}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics(text: String, number: i64) {
+            let _ = read(&text);
+            let _ = read(&format!(r#"{{"type":"watch","pictures":[{{"participant":{text:?},"width":{number},"height":1}}]}}"#));
+        }
+    }
 }

@@ -110,6 +110,7 @@ fn a_browser_sees_and_hears_a_room_with_its_lips_in_time() {
     keep_snapshot(&simulator, &eve, &device, "eve-sees-room.png");
 }
 
+#[allow(clippy::unwrap_used, reason = "a test fails where its helper does")]
 fn keep_snapshot(simulator: &Simulator, device: &str, remote: &str, file: &str) {
     let png = simulator.snapshot(device, remote).unwrap();
     assert!(png.starts_with(b"\x89PNG"));

@@ -265,3 +265,20 @@ fn key_frames_are_asked_for_only_when_somebody_needs_one() {
     let asked: u32 = room.keys_asked.values().sum();
     assert!(asked <= 6, "{:?}", room.keys_asked);
 }
+
+#[test]
+fn another_process_drives_it_over_the_control_interface() {
+    let simulator = simulator();
+    let guest = Gateway::join(&simulator, &Ask::new(MEETING, "Guest", STRANGER)).unwrap();
+    let people = format!("/control/participants?meeting={MEETING}");
+    assert_eq!(https::control(&simulator, "GET", &people, "").body[0]["stage"], "lobby");
+
+    let admit = json!({ "do": "admit", "participant": guest.device() }).to_string();
+    assert_eq!(https::control(&simulator, "POST", "/control", &admit).status, 204);
+    assert_eq!(https::control(&simulator, "POST", "/control", &admit).status, 404);
+    assert_eq!(https::control(&simulator, "GET", &people, "").body[0]["stage"], "joined");
+    let meetings = https::control(&simulator, "GET", "/control/meetings", "").body;
+    assert_eq!(meetings[0]["participants"], 1);
+    let events = https::control(&simulator, "GET", "/control/events?since=1", "").body;
+    assert_eq!((&events["events"][0]["event"], &events["next"]), (&json!("joined"), &json!(2)));
+}

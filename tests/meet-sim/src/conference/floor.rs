@@ -168,7 +168,8 @@ impl Conference {
         // The largest tile is served first.
         wishes.sort_by_key(|(at, height, _, _)| (Reverse(*height), *at));
         let plain: Vec<_> = wishes.iter().map(|(_, _, wish, _)| wish.clone()).collect();
-        let chosen = layers::choose(&plain, receiver.peer.budget_bps());
+        let Some(receiver) = self.people.get_mut(&id) else { return };
+        let chosen = layers::choose(&plain, receiver.peer.budget_bps(now));
         let desired = layers::desired_bps(&plain);
         let mut targets = BTreeMap::new();
         for ((at, _, _, names), chosen) in wishes.iter().zip(chosen) {

@@ -8,6 +8,11 @@
 //! POST /page/sessions/ID/probe            what it measured
 //! POST /page/sessions/ID/snapshot?remote=DEVICE     image/png: what it sees
 //! ```
+//! What the page takes in its URL: `meeting`, `pin`, `name`, `autojoin=1`; `layer=auto|low|mid|high` for all tiles;
+//! `simulcast=0` for one layer only; `probe=1` to measure and report; `source=camera|pattern` (the pattern where it probes,
+//! else the camera), with `size=1280x720`, `fps=30`, `hz=1000` (tone) and `beep=1800` (beep, sent and listened for).
+//! Chromium sends all three layers only of pictures of at least 960x540.
+//!
 //! A browser needs no token: whoever reaches the page is taken for somebody of the organisation.
 
 use crate::conference::Join;

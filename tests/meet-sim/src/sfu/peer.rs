@@ -24,7 +24,10 @@ use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
 /// What the network is taken to carry before it is measured.
 const FIRST_ESTIMATE: Bitrate = Bitrate::kbps(2_500);
 /// Set aside for sound and overhead.
-const RESERVED_BPS: u64 = 150_000;
+const RESERVED_BPS: u64 = 80_000;
+/// An estimate that falls must stay down this long before layers follow: a busy machine delays packets as a full
+/// network does, but not for as long.
+const DIP: Duration = Duration::from_secs(3);
 /// Sender reports at least every second, with room for a late timer.
 const REPORT_EVERY: Duration = Duration::from_millis(800);
 /// Most slots of each kind towards one receiver.
@@ -40,6 +43,7 @@ pub struct Peer {
     opus: Option<Pt>,
     vp8: Option<Pt>,
     estimate_bps: u64,
+    sustained: (u64, Instant),
     ended: Option<Lost>,
     /// Slots for sound, in the order of their m-lines.
     pub audio_slots: Vec<AudioSlot>,
@@ -135,6 +139,7 @@ impl Peer {
             opus: None,
             vp8: None,
             estimate_bps: FIRST_ESTIMATE.as_u64(),
+            sustained: (FIRST_ESTIMATE.as_u64(), now),
             ended: None,
             audio_slots: Vec::new(),
             video_slots: Vec::new(),
@@ -391,10 +396,13 @@ impl Peer {
         offered(&self.layers, now).iter().map(|layer| layer.rid).collect()
     }
 
-    /// Bits per second that this receiver's network carries in pictures.
-    #[must_use]
-    pub fn budget_bps(&self) -> u64 {
-        self.estimate_bps.saturating_sub(RESERVED_BPS)
+    /// Bits per second that this receiver's network carries in pictures: the highest estimate of the last seconds.
+    pub fn budget_bps(&mut self, now: Instant) -> u64 {
+        let (highest, since) = self.sustained;
+        if self.estimate_bps >= highest || now.saturating_duration_since(since) >= DIP {
+            self.sustained = (self.estimate_bps, now);
+        }
+        self.sustained.0.saturating_sub(RESERVED_BPS)
     }
 
     /// Bits per second that this receiver's network is measured to carry.
@@ -405,7 +413,8 @@ impl Peer {
 
     /// Tells the bandwidth measurement how much would be of use.
     pub fn set_desired_bps(&mut self, bps: u64) {
-        let desired = Bitrate::bps(bps * 5 / 4 + RESERVED_BPS);
+        // More than is needed, or every layer is always at the edge of what is known to be possible.
+        let desired = Bitrate::bps(bps * 2 + 5 * RESERVED_BPS);
         self.rtc.bwe().set_bitrate(Bitrate::ZERO, desired);
     }
 

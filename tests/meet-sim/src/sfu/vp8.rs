@@ -100,4 +100,11 @@ mod tests {
             assert_eq!(Vp8Packet::parse(payload).filter(|packet| packet.starts_frame), None, "{payload:x?}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_payload_panics(payload: Vec<u8>) {
+            let _ = Vp8Packet::parse(&payload);
+        }
+    }
 }

@@ -38,10 +38,27 @@ pub fn request(simulator: &Simulator, method: &str, path: &str, bearer: Option<&
         .with_no_client_auth();
     let name = ServerName::try_from(address.ip().to_string()).unwrap();
     let connection = ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut stream = StreamOwned::new(connection, TcpStream::connect(address).unwrap());
+    let stream = StreamOwned::new(connection, TcpStream::connect(address).unwrap());
+    exchange(stream, &address.to_string(), method, path, bearer, body)
+}
+
+/// Sends `method` `path` with `body` to the control interface.
+pub fn control(simulator: &Simulator, method: &str, path: &str, body: &str) -> Answer {
+    let address = simulator.addresses().http;
+    exchange(TcpStream::connect(address).unwrap(), &address.to_string(), method, path, None, body)
+}
+
+fn exchange(
+    mut stream: impl Read + Write,
+    host: &str,
+    method: &str,
+    path: &str,
+    bearer: Option<&str>,
+    body: &str,
+) -> Answer {
     let bearer = bearer.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\n{bearer}"
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: application/json\r\n{bearer}"
     );
     write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
     let mut answer = Vec::new();
