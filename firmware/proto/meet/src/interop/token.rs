@@ -70,15 +70,13 @@ pub(crate) struct Purpose<'a> {
 }
 
 impl GatewayToken {
-    /// `issuer` is the token's subject; `key_pem` its private key; `chain_pem` its certificates, leaf first, or empty.
+    /// `issuer` is the token's subject; `key_pem` holds its private key; `chain_pem` its certificates, leaf first, if it has
+    /// any. Both may be the same text: each takes its own blocks of it.
     ///
     /// # Errors
     /// [`TokenError`] if one of them is not what it should be, or the key signs nothing.
     pub fn new(issuer: &str, key_pem: &Secret<String>, chain_pem: &str) -> Result<Self, TokenError> {
-        let pem = key_pem.expose().as_bytes();
-        if pem.len() > PEM_BYTES {
-            return Err(TokenError::Key);
-        }
+        let pem = private_key(key_pem.expose()).ok_or(TokenError::Key)?.as_bytes();
         let (algorithm, key) = match (EncodingKey::from_ec_pem(pem), EncodingKey::from_rsa_pem(pem)) {
             (Ok(key), _) => (Algorithm::ES256, key),
             (_, Ok(key)) => (Algorithm::RS256, key),
@@ -118,6 +116,17 @@ impl fmt::Debug for GatewayToken {
     }
 }
 
+/// The block with the private key.
+fn private_key(pem: &str) -> Option<&str> {
+    let pem = (pem.len() <= PEM_BYTES).then_some(pem)?;
+    let label = pem.find("PRIVATE KEY-----")?;
+    let begin = pem.get(..label)?.rfind("-----BEGIN")?;
+    let block = pem.get(begin..)?;
+    let footer = block.find("-----END")?;
+    let end = footer + block.get(footer..)?.find("KEY-----")? + "KEY-----".len();
+    block.get(..end)
+}
+
 /// The base64 of each certificate's DER, as `x5c` wants it (RFC 7515 4.1.6): the PEM's own, on one line.
 fn certificates(pem: &str) -> Result<Vec<String>, TokenError> {
     if pem.contains("CERTIFICATE REQUEST") {
@@ -133,8 +142,8 @@ fn certificates(pem: &str) -> Result<Vec<String>, TokenError> {
         STANDARD.decode(&body).map_err(|_| TokenError::Chain)?;
         chain.push(body);
     }
-    let empty = pem.trim().is_empty();
-    if chain.is_empty() != empty || chain.len() > CHAIN { Err(TokenError::Chain) } else { Ok(chain) }
+    let nonsense = !pem.trim().is_empty() && !pem.contains("-----BEGIN ");
+    if nonsense || chain.len() > CHAIN { Err(TokenError::Chain) } else { Ok(chain) }
 }
 
 #[cfg(test)]
@@ -182,6 +191,14 @@ BO2IKoDhdNUvfhdWAdvneDUrvQze6BgA3YKAPoM/YcdMMVewmFq0u0pXXQ==
             (&"1234567890123".into(), &"call-7".into())
         );
         assert_eq!(read.claims["jti"], "00ff");
+    }
+
+    #[test]
+    fn key_and_chain_may_stand_in_one_text_in_any_order() {
+        for text in [format!("{CERTIFICATE}{KEY}"), format!("{KEY}{CERTIFICATE}"), KEY.to_owned()] {
+            let token = GatewayToken::new("g", &Secret::new(text.clone()), &text).unwrap();
+            assert_eq!(token.chain.len(), text.matches("BEGIN CERTIFICATE").count());
+        }
     }
 
     #[test]
