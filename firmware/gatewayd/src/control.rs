@@ -34,6 +34,8 @@ pub struct Status {
     pub calls: Vec<String>,
     /// What is held for calls, by name; all zero when there is none.
     pub held: BTreeMap<&'static str, u64>,
+    /// What the protocol keeps for a while after a call: SIP transactions absorb what comes late (RFC 3261 17, 32 s).
+    pub lingering: BTreeMap<&'static str, u64>,
     /// Calls that ended, the newest last; at most [`REMEMBERED`].
     pub ended: Vec<EndedCall>,
     /// Mean time from a picture's arrival to what was made of it, in milliseconds.
@@ -72,6 +74,7 @@ impl Status {
         self.live.unrouted.extend(other.live.unrouted);
         self.calls.extend(other.calls);
         other.held.into_iter().for_each(|(name, count)| *self.held.entry(name).or_default() += count);
+        other.lingering.into_iter().for_each(|(name, count)| *self.lingering.entry(name).or_default() += count);
         other.counters.into_iter().for_each(|(name, count)| *self.counters.entry(name).or_default() += count);
         self.ended.extend(other.ended);
         self.picture_latency_ms = self.picture_latency_ms.or(other.picture_latency_ms);

@@ -58,7 +58,10 @@ pub fn command(arguments: &[String]) -> Result<()> {
         match argument.as_str() {
             "--for" => {
                 let time = arguments.next().context("--for wants a time, as in --for 60s")?;
-                seconds = time.trim_end_matches('s').parse().with_context(|| format!("--for {time}: not a time"))?;
+                seconds = time
+                    .trim_end_matches('s')
+                    .parse()
+                    .with_context(|| format!("--for {time}: not a time"))?;
             }
             name if TARGETS.contains(&name) => chosen.push(name.to_owned()),
             other => bail!("there is no fuzz target {other:?}; there are {}", TARGETS.join(", ")),

@@ -62,7 +62,10 @@ fn test(arguments: &[String]) -> Result<()> {
     if arguments.is_empty() {
         check()?;
     }
-    Cargo::new("nextest").args(["run", "--workspace", "--exclude", "e2e", "--no-tests", "pass"]).args(arguments).run()?;
+    Cargo::new("nextest")
+        .args(["run", "--workspace", "--exclude", "e2e", "--no-tests", "pass"])
+        .args(arguments)
+        .run()?;
     e2e(arguments)?;
     if arguments.is_empty() {
         fuzz::command(&[])?;
@@ -75,7 +78,10 @@ fn e2e(arguments: &[String]) -> Result<()> {
     setup::install(&[setup::BUILD, setup::PEERS])?;
     setup::nextest()?;
     Cargo::new("build").args(["-p", "gatewayd", "-p", "meet-sim"]).run()?;
-    Cargo::new("nextest").args(["run", "-p", "e2e", "--test-threads", "1", "--no-tests", "pass"]).args(arguments).run()
+    Cargo::new("nextest")
+        .args(["run", "-p", "e2e", "--test-threads", "1", "--no-tests", "pass"])
+        .args(arguments)
+        .run()
 }
 
 fn check() -> Result<()> {
@@ -93,5 +99,7 @@ fn bench(arguments: &[String]) -> Result<()> {
 
 fn deny() -> Result<()> {
     setup::cargo_tool("cargo-deny", "deny")?;
-    Cargo::new("deny").args(["--offline", "check", "--config", ".deny.toml", "licenses", "bans", "sources"]).run()
+    Cargo::new("deny")
+        .args(["--offline", "check", "--config", ".deny.toml", "licenses", "bans", "sources"])
+        .run()
 }

@@ -19,7 +19,16 @@ pub const BUILD: Packages = Packages {
 /// The real peers of the end-to-end calls.
 pub const PEERS: Packages = Packages {
     purpose: "real peers: rooms, browser, referee",
-    names: &["baresip-core", "baresip-ffmpeg", "sip-tester", "chromium", "tshark", "ffmpeg", "iproute2", "nftables"],
+    names: &[
+        "baresip-core",
+        "baresip-ffmpeg",
+        "sip-tester",
+        "chromium",
+        "tshark",
+        "ffmpeg",
+        "iproute2",
+        "nftables",
+    ],
 };
 
 /// The peers that speed is measured against, and their clips.
@@ -57,7 +66,8 @@ pub fn install(sets: &[Packages]) -> Result<()> {
         }
         let apt = |arguments: &[&str]| {
             let sudo = if is_root() { None } else { Some("sudo") };
-            let program = sudo.map_or_else(|| Program::new("apt-get"), |sudo| Program::new(sudo).args(["apt-get"]));
+            let program =
+                sudo.map_or_else(|| Program::new("apt-get"), |sudo| Program::new(sudo).args(["apt-get"]));
             program.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").run()
         };
         apt(&["update", "-q"]).with_context(by_hand)?;

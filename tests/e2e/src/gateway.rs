@@ -101,7 +101,7 @@ impl Gateway {
         result.with_context(|| format!("last status: {:#}", self.status().unwrap_or_default()))
     }
 
-    /// Waits until nothing of any call is left: no ports, sessions, transactions, sources, sinks or requests.
+    /// Waits until nothing of any call is left: no ports, dialogs, sessions, sources or sinks.
     ///
     /// # Errors
     /// After `limit`; the message holds what is left.
@@ -111,6 +111,16 @@ impl Gateway {
                 && status["held"].as_object().is_some_and(|held| held.values().all(|count| count == 0))
         };
         self.wait_status("the gateway holds nothing of any call", limit, idle).await
+    }
+
+    /// Waits until SIP transactions have gone as well, which absorb what comes late for 32 s.
+    ///
+    /// # Errors
+    /// After `limit`; the message holds what is left.
+    pub async fn wait_forgotten(&self, limit: Duration) -> Result<Value> {
+        self.wait_idle(limit).await?;
+        let gone = |status: &Value| status["lingering"]["transactions"] == 0;
+        self.wait_status("the gateway has forgotten every call", limit, gone).await
     }
 
     /// How its last call ended, as `fault/kind`.

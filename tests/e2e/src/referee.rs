@@ -110,6 +110,18 @@ impl Evidence {
         Ok(rows.iter().filter_map(|row| parse_rtp(row)).collect())
     }
 
+    /// The RTCP sender reports that left UDP port `from`, in the order of their capture.
+    ///
+    /// # Errors
+    /// If tshark refuses.
+    pub fn sender_reports(&self, from: u16) -> Result<Vec<SenderReport>> {
+        let fields =
+            ["rtcp.senderssrc", "rtcp.timestamp.ntp.msw", "rtcp.timestamp.ntp.lsw", "rtcp.timestamp.rtp"];
+        let filter = format!("rtcp.pt==200 && udp.srcport=={from}");
+        let rows = self.fields(&filter, &[format!("udp.port=={from},rtcp")], &fields)?;
+        Ok(rows.iter().filter_map(|row| parse_report(row)).collect())
+    }
+
     /// SIP messages: `INVITE`, `200 INVITE`, `BYE` and so on, in order.
     ///
     /// # Errors
@@ -120,6 +132,37 @@ impl Evidence {
         let name = |row: &Vec<String>| row.join(" ").trim().to_owned();
         Ok(rows.iter().map(name).collect())
     }
+}
+
+/// An RTCP sender report: the moment at which a timestamp was captured, on the sender's clock.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SenderReport {
+    /// Whose.
+    pub ssrc: u32,
+    /// Seconds on the sender's clock.
+    pub ntp: f64,
+    /// The RTP timestamp of that moment.
+    pub timestamp: u32,
+}
+
+impl SenderReport {
+    /// When `timestamp` was captured, in seconds on the sender's clock, for a stream of `clock` Hz.
+    #[must_use]
+    pub fn captured(&self, timestamp: u32, clock: f64) -> f64 {
+        self.ntp + f64::from(timestamp.wrapping_sub(self.timestamp) as i32) / clock
+    }
+}
+
+fn parse_report(row: &[String]) -> Option<SenderReport> {
+    let [ssrc, seconds, fraction, timestamp] = row else { return None };
+    let first = |text: &String| text.split(',').next().map(str::to_owned);
+    let ssrc = u32::from_str_radix(first(ssrc)?.trim_start_matches("0x"), 16).ok()?;
+    let (seconds, fraction): (f64, f64) = (first(seconds)?.parse().ok()?, first(fraction)?.parse().ok()?);
+    Some(SenderReport {
+        ssrc,
+        ntp: seconds + fraction / 4_294_967_296.0,
+        timestamp: first(timestamp)?.parse().ok()?,
+    })
 }
 
 fn parse_rtp(row: &[String]) -> Option<RtpPacket> {

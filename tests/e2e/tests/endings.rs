@@ -7,8 +7,8 @@ use e2e::scene::{PATIENCE, Scene, SceneConfig};
 use e2e::sipp::{self, Sipp};
 use std::time::Duration;
 
-/// How long a call's remains may take to go: the longest SIP transaction (64 T1) and a little.
-const IDLE: Duration = Duration::from_secs(40);
+/// How long a call's ports, threads and buffers may take to come back.
+const IDLE: Duration = Duration::from_secs(5);
 
 async fn established(name: &str, extra: Vec<(&'static str, String)>) -> Result<(Scene, Room)> {
     let scene = Scene::set(name, SceneConfig { gateway: extra, ..SceneConfig::default() }).await?;
@@ -26,6 +26,12 @@ async fn ends_with(scene: &Scene, wanted: &str) -> Result<()> {
     Ok(())
 }
 
+/// How many threads the gateway has.
+fn threads(scene: &Scene) -> Result<usize> {
+    let folder = format!("/proc/{}/task", scene.gateway.process().id());
+    Ok(std::fs::read_dir(folder)?.count())
+}
+
 /// Dials what fails and returns the line in which baresip says why.
 async fn refused(scene: &Scene, meeting: &str) -> Result<String> {
     let mut room =
@@ -37,9 +43,12 @@ async fn refused(scene: &Scene, meeting: &str) -> Result<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_room_that_hangs_up_leaves_the_meeting() -> Result<()> {
     let (scene, mut room) = established("room-hangs-up", vec![]).await?;
+    let threads_in_call = threads(&scene)?;
     room.command("hangup")?;
     ends_with(&scene, "Caller/HungUp").await?;
     ensure!(scene.simulator().participants(MEETING).is_empty(), "the room is still in the meeting");
+    scene.gateway.wait_forgotten(Duration::from_secs(40)).await?;
+    ensure!(threads(&scene)? <= threads_in_call, "threads were started for the call and stayed");
     Ok(())
 }
 

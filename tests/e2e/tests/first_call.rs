@@ -28,7 +28,7 @@ async fn call(name: &str, transport: Transport, audio: Audio, srtp: bool) -> Res
     scene.keep_person_view(&in_meeting, "person-sees.png")?;
     room.command("hangup")?;
     let cause = scene.gateway.last_cause(PATIENCE).await?;
-    scene.gateway.wait_idle(Duration::from_secs(40)).await?;
+    scene.gateway.wait_idle(Duration::from_secs(5)).await?;
     let heard = room.stop()?;
 
     ensure!(cause == "Caller/HungUp", "the call ended with {cause}");

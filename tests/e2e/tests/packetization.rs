@@ -32,7 +32,7 @@ async fn a_room_with_packetization_mode_1_is_seen_and_sees() -> Result<()> {
     scene.keep_person_view(&in_meeting, "person-sees.png")?;
     room.finish(Duration::from_secs(40))?;
     let cause = scene.gateway.last_cause(PATIENCE).await?;
-    scene.gateway.wait_idle(Duration::from_secs(40)).await?;
+    scene.gateway.wait_idle(Duration::from_secs(5)).await?;
     let evidence = capture.stop()?;
 
     ensure!(cause == "Caller/HungUp", "the call ended with {cause}");

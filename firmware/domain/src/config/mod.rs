@@ -58,8 +58,6 @@ pub struct Gateway {
     pub public_address: Option<IpAddr>,
     /// How many digits a meeting id has (W2).
     pub meeting_digits: u8,
-    /// How many loops carry calls; `None` for one per processor.
-    pub shards: Option<usize>,
     /// How many codec workers there are; `None` for one per processor.
     pub workers: Option<usize>,
     /// How long calls may go on after a shutdown was asked for.

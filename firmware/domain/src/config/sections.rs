@@ -143,7 +143,6 @@ fn gateway(root: &Section<'_, '_>) -> Gateway {
         domains,
         public_address: s.take("public_address", values::public_address),
         meeting_digits: s.take("meeting_digits", values::number(4..=20)).unwrap_or(13),
-        shards: s.take("shards", values::number(1..=256_i64)).and_then(|n| usize::try_from(n).ok()),
         workers: s.take("workers", values::number(1..=256_i64)).and_then(|n| usize::try_from(n).ok()),
         drain: s.take("drain", values::duration(Duration::ZERO..=DAY)).unwrap_or(30 * SECOND),
     }

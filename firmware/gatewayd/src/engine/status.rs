@@ -30,8 +30,8 @@ pub fn read(shard: &mut Shard, now: Instant) -> Status {
             ("sessions", count(gauges.sessions)),
             ("sinks", count(figures.sinks)),
             ("sources", count(figures.sources)),
-            ("transactions", count(gauges.server_transactions + gauges.client_transactions)),
         ]),
+        lingering: BTreeMap::from([("transactions", count(gauges.server_transactions + gauges.client_transactions))]),
         ended,
         picture_latency_ms: figures.latency.map(|latency| latency.as_secs_f64() * 1_000.0),
         counters: BTreeMap::from([

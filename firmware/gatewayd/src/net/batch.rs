@@ -90,7 +90,7 @@ impl Receiver {
             // SAFETY: zeroed at the start and filled in by the kernel.
             let header = unsafe { header.assume_init_ref() };
             self.lengths[i] = (header.msg_len as usize).min(DATAGRAM_BYTES);
-            self.control_lengths[i] = (header.msg_hdr.msg_controllen as usize).min(CONTROL_BYTES);
+            self.control_lengths[i] = header.msg_hdr.msg_controllen.min(CONTROL_BYTES);
         }
         self.received = count;
         Ok(count)
