@@ -4,6 +4,7 @@ mod support;
 
 use meet_sim::probe::RemoteProbe;
 use meet_sim::{Config, LayerChoice, MeetingConfig, Simulator, TokenConfig};
+use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use support::browser::Browser;
@@ -19,6 +20,14 @@ fn config() -> Config {
         tokens: vec![TokenConfig::trusted("corp", "tok")],
         ..Config::default()
     }
+}
+
+/// One test with browsers at a time, also among processes: what they measure is real time.
+#[allow(clippy::unwrap_used, reason = "a test fails where its helper does")]
+fn turn() -> File {
+    let file = File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("browsers.lock")).unwrap();
+    file.lock().unwrap();
+    file
 }
 
 /// Looks again and again until there is something to be seen.
@@ -55,6 +64,7 @@ fn assert_moves(remote: &RemoteProbe, frames: usize, modulus: i32) {
 
 #[test]
 fn two_browsers_see_and_hear_each_other_and_switch_between_three_layers() {
+    let _turn = turn();
     let simulator = Simulator::start(config()).unwrap();
     let small = "size=960x540&fps=15";
     let _a = Browser::open("ada", &format!("{}&{small}&hz=1000", simulator.probe_url(MEETING, "Ada")));
@@ -90,6 +100,7 @@ fn two_browsers_see_and_hear_each_other_and_switch_between_three_layers() {
 
 #[test]
 fn a_browser_sees_and_hears_a_room_with_its_lips_in_time() {
+    let _turn = turn();
     let simulator = Simulator::start(config()).unwrap();
     let clip = Clip::encode(&[("q", 320, 180), ("h", 640, 360)]);
     let _a = Browser::open("eve", &format!("{}&size=320x180&fps=10", simulator.probe_url(MEETING, "Eve")));
@@ -97,16 +108,17 @@ fn a_browser_sees_and_hears_a_room_with_its_lips_in_time() {
     let mut room = Gateway::join(&simulator, &Ask::new(MEETING, "Room", "tok")).unwrap();
     room.play(clip);
     let device = room.device();
-    let seen = wait("ten flashes and ten beeps", || {
+    let seen = wait("a median of nine lip skews within 40 ms", || {
         room.turn();
-        sees(&simulator, &eve, &device).filter(|seen| seen.flashes.len() > 14 && seen.beeps.len() > 14)
+        let seen = sees(&simulator, &eve, &device)?;
+        let skews = seen.lip_skews();
+        let skew = median(skews.get(skews.len().checked_sub(9)?..)?.to_vec());
+        // Chromium moves sound and picture together over its first seconds, and a busy machine sets it back.
+        (skews.len() > 12 && skew.abs() <= 40.0).then_some(seen)
     });
     assert_moves(&seen, 60, 300);
     let since = seen.pitches[seen.pitches.len() - 40].at;
     assert!(seen.share_at(Clip::HZ, 10.0, since) > 0.6, "{:?}", seen.pitches);
-    let skews = seen.lip_skews().split_off(4);
-    let skew = median(skews.clone());
-    assert!(skew.abs() <= 40.0, "sound is {skew} ms late: {skews:?}");
     keep_snapshot(&simulator, &eve, &device, "eve-sees-room.png");
 }
 
