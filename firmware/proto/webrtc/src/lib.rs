@@ -23,7 +23,7 @@ pub mod testing;
 
 pub use cap::{WINDOW, media_bps};
 pub use peer::{
-    CONNECT, Config, Counters, Effect, Event, Input, Layer, Lost, Offer, Peer, PeerError, RecvTrack, SILENCE,
-    SendTrack, Track,
+    CONNECT, Config, Counters, Effect, Event, FIRST_ESTIMATE_BPS, Input, Layer, Lost, Offer, Peer, PeerError,
+    RecvTrack, SILENCE, SendTrack, Track,
 };
 pub use stats::TrackStats;

@@ -39,7 +39,7 @@ pub const SILENCE: Duration = Duration::from_secs(10);
 /// Longest that ICE may be disconnected before the path counts as lost.
 const DISCONNECTED: Duration = Duration::from_secs(5);
 /// What the network is taken to carry before it is measured, in bits per second.
-const FIRST_ESTIMATE_BPS: u64 = 1_500_000;
+pub const FIRST_ESTIMATE_BPS: u64 = 1_500_000;
 /// Largest data-channel message taken, in bytes (`a=max-message-size`).
 const MESSAGE_BYTES: u32 = 256 * 1024;
 /// Most outputs drained in one step; more is a fault in str0m, and the rest waits for the next step.

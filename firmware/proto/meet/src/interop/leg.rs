@@ -31,7 +31,7 @@ use bytes::Bytes;
 use rand::rngs::ChaCha20Rng;
 use rand::{Rng, SeedableRng};
 use std::time::{Duration, Instant};
-use webrtc::{Layer, Lost, Offer, Peer, SendTrack, Track};
+use webrtc::{FIRST_ESTIMATE_BPS, Layer, Lost, Offer, Peer, SendTrack, Track};
 
 /// The data channel's label.
 const CHANNEL: &str = "interop";
@@ -347,7 +347,7 @@ impl Leg {
 
     fn estimate(&mut self, bps: u64, sink: &mut Sink<'_>) {
         let bps = webrtc::media_bps(bps.min(self.max_bps));
-        let changed = bps.abs_diff(self.told_bps) >= self.told_bps / BANDWIDTH_STEP;
+        let changed = bps.abs_diff(self.told_bps) > self.told_bps / BANDWIDTH_STEP;
         if changed && self.state == State::Joined {
             self.told_bps = bps;
             sink(Output::Event(LegEvent::Bandwidth(bps)));
@@ -443,7 +443,7 @@ impl Leg {
         sink(Output::Event(LegEvent::Connected));
         self.tell_media(sink);
         if self.told_bps == 0 {
-            self.told_bps = webrtc::media_bps(self.max_bps);
+            self.told_bps = webrtc::media_bps(self.max_bps.min(FIRST_ESTIMATE_BPS));
         }
         sink(Output::Event(LegEvent::Bandwidth(self.told_bps)));
     }
