@@ -10,6 +10,7 @@ pub mod process;
 pub mod referee;
 pub mod room;
 pub mod scene;
+pub mod signalling;
 pub mod sipp;
 pub mod sound;
 pub mod wire;

@@ -2,12 +2,12 @@
 //! do: packetization-mode 1, silence in mid call, messages out of order.
 
 use crate::lab::{Lab, free_port};
-use crate::process::Process;
+use crate::process::{Process, eventually};
 use crate::wire::{self, pack_h264, pack_pcmu};
 use crate::{picture, sound};
 use anyhow::{Context, Result, ensure};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Payload type of H.264 in the descriptions below.
@@ -16,12 +16,13 @@ pub const H264: u8 = 97;
 /// A running sipp.
 pub struct Sipp {
     process: Process,
+    folder: PathBuf,
     /// Its port for sound (RTP); pictures are two above.
     pub media_port: u16,
 }
 
-/// Makes the capture files a script plays: `picture.pcap` (H.264, FU-A and STAP-A) and `sound.pcap` (G.711 µ-law), flash and
-/// beep together, both `seconds` long, and returns how their packets are laid out.
+/// Makes the capture a script plays with [`play`]: sound (G.711 µ-law) and pictures (H.264, FU-A and STAP-A), flash and beep
+/// together, `seconds` long. One file, because sipp plays only one at a time.
 ///
 /// # Errors
 /// If ffmpeg fails or a file cannot be written.
@@ -51,9 +52,17 @@ pub fn make_captures(folder: &Path, (width, height): (usize, usize), seconds: u1
     ];
     picture::make_video(width, height, 30, seconds * 30, &output)?;
     let pictures = pack_h264(&std::fs::read(&stream)?, 30, H264);
-    wire::write_pcap(&pictures, &folder.join("picture.pcap"))?;
     let sound = sound::tone(8_000, f32::from(seconds), crate::room::ROOM_HZ, true);
-    wire::write_pcap(&pack_pcmu(&sound), &folder.join("sound.pcap"))
+    wire::write_pcap(&[pack_pcmu(&sound), pictures], &folder.join("media.pcap"))
+}
+
+/// As [`make_captures`], without pictures.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn make_sound(folder: &Path, seconds: u16) -> Result<()> {
+    let sound = sound::tone(8_000, f32::from(seconds), crate::room::ROOM_HZ, true);
+    wire::write_pcap(&[pack_pcmu(&sound)], &folder.join("media.pcap"))
 }
 
 impl Sipp {
@@ -73,11 +82,22 @@ impl Sipp {
                 .arg("-sf")
                 .arg(&scenario)
                 .args(["-m", "1", "-l", "1", "-i", "127.0.0.1", "-p", &port.to_string()])
-                .args(["-mi", "127.0.0.1", "-min_rtp_port", &media_port.to_string()])
+                .args(["-mi", "127.0.0.1", "-mp", &media_port.to_string()])
                 .args(["-nostdin", "-trace_err", "-error_file", "errors.log"])
                 .args(more);
         })?;
-        Ok(Self { process, media_port })
+        Ok(Self { process, folder, media_port })
+    }
+
+    /// Waits until the script has come to its [`mark`] of this name.
+    ///
+    /// # Errors
+    /// After `limit`.
+    pub async fn reached(&self, name: &str, limit: Duration) -> Result<()> {
+        let file = self.folder.join(name);
+        let what = format!("the script reaches {name:?}");
+        let reached = eventually(&what, limit, || file.exists().then_some(()));
+        reached.await.with_context(|| format!("sipp printed:\n{}", self.process.printed()))
     }
 
     /// Waits until the script is through.
@@ -100,6 +120,12 @@ impl Sipp {
 /// An INVITE with sound (G.711 µ-law) and pictures (H.264, packetization-mode 1); `[media_port]` and two above.
 #[must_use]
 pub fn invite(alias_user: &str, domain: &str) -> String {
+    invite_with(alias_user, domain, "Supported: timer", &offer(""))
+}
+
+/// An INVITE with further headers and the description `body`, which may be empty.
+#[must_use]
+pub fn invite_with(alias_user: &str, domain: &str, headers: &str, body: &str) -> String {
     format!(
         "<send retrans=\"500\"><![CDATA[
 INVITE sip:{alias_user}@{domain} SIP/2.0
@@ -111,13 +137,52 @@ CSeq: 1 INVITE
 Contact: <sip:script@[local_ip]:[local_port];transport=[transport]>
 Max-Forwards: 70
 Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE
-Supported: timer
-Content-Type: application/sdp
-Content-Length: [len]
-
+{headers}
 {}
 ]]></send>",
-        offer("")
+        with_description(body)
+    )
+}
+
+/// The headers of a description and it; of no body if it is empty. For the end of [`in_dialog`].
+#[must_use]
+pub fn with_description(body: &str) -> String {
+    match body {
+        "" => "Content-Length: 0\n".to_owned(),
+        body => format!("Content-Type: application/sdp\nContent-Length: [len]\n\n{body}"),
+    }
+}
+
+/// A request outside any dialog, `headers` before an empty line.
+#[must_use]
+pub fn outside_dialog(method: &str, to: &str, cseq: u32, headers: &str) -> String {
+    format!(
+        "<send retrans=\"500\"><![CDATA[
+{method} {to} SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: \"Script\" <sip:script@[local_ip]:[local_port]>;tag=[pid]s[call_number]
+To: <{to}>
+Call-ID: [call_id]
+CSeq: {cseq} {method}
+Contact: <sip:script@[local_ip]:[local_port];transport=[transport]>
+Max-Forwards: 70
+{headers}Content-Length: 0
+
+]]></send>"
+    )
+}
+
+/// A description of sound alone: `formats` as on an m-line, then attributes of it, received at `port`.
+#[must_use]
+pub fn sound_only(version: u32, host: &str, port: &str, formats: &str, attributes: &str) -> String {
+    format!(
+        "v=0
+o=script 1 {version} IN IP4 [local_ip]
+s=-
+c=IN IP4 {host}
+t=0 0
+m=audio {port} RTP/AVP {formats}
+{attributes}"
     )
 }
 
@@ -215,6 +280,39 @@ pub fn expect(status: u16) -> String {
     format!("<recv response=\"{status}\" rrs=\"true\"/>")
 }
 
+/// Waits for a response in which each header named matches its regular expression.
+#[must_use]
+pub fn expect_with(status: u16, headers: &[(&str, &str)]) -> String {
+    format!("<recv response=\"{status}\" rrs=\"true\"><action>{}</action></recv>", checks(headers))
+}
+
+/// As [`expect_final`], with headers as in [`expect_with`].
+#[must_use]
+pub fn expect_final_with(status: u16, headers: &[(&str, &str)]) -> String {
+    let wait = expect_final(status);
+    let (provisional, last) = wait.split_at(wait.len() - expect(status).len());
+    debug_assert_eq!(last, expect(status));
+    format!("{provisional}{}", expect_with(status, headers))
+}
+
+fn checks(headers: &[(&str, &str)]) -> String {
+    let check = |(name, regex): &(&str, &str)| {
+        format!(
+            "<ereg regexp=\"{regex}\" search_in=\"hdr\" header=\"{name}:\" check_it=\"true\" assign_to=\"{CHECKED}\"/>"
+        )
+    };
+    headers.iter().map(check).collect()
+}
+
+/// The variable that checks write to; sipp wants each one read somewhere.
+const CHECKED: &str = "checked";
+
+/// Tells the test that the script is here: see [`Sipp::reached`].
+#[must_use]
+pub fn mark(name: &str) -> String {
+    format!("<nop><action><exec command=\"touch %FOLDER%/{name}\"/></action></nop>")
+}
+
 /// Lets provisional responses come, then waits for `status`.
 #[must_use]
 pub fn expect_final(status: u16) -> String {
@@ -224,11 +322,10 @@ pub fn expect_final(status: u16) -> String {
     )
 }
 
-/// Plays both captures from now on.
+/// Plays the capture from now on. Pictures go two ports above sound, so both ends must have them there.
 #[must_use]
 pub fn play() -> &'static str {
-    "<nop><action><exec play_pcap_audio=\"%FOLDER%/sound.pcap\"/></action></nop>\
-     <nop><action><exec play_pcap_video=\"%FOLDER%/picture.pcap\"/></action></nop>"
+    "<nop><action><exec play_pcap_audio=\"%FOLDER%/media.pcap\"/></action></nop>"
 }
 
 /// Does nothing for `milliseconds`.
@@ -240,8 +337,10 @@ pub fn pause(milliseconds: u32) -> String {
 /// A whole scenario out of its steps.
 #[must_use]
 pub fn scenario(steps: &[String]) -> String {
+    let steps = steps.join("\n");
+    let read =
+        if steps.contains(CHECKED) { format!("<Reference variables=\"{CHECKED}\"/>") } else { String::new() };
     format!(
-        "<?xml version=\"1.0\" encoding=\"ISO-8859-1\" ?>\n<scenario name=\"room\">\n{}\n</scenario>\n",
-        steps.join("\n")
+        "<?xml version=\"1.0\" encoding=\"ISO-8859-1\" ?>\n<scenario name=\"room\">\n{steps}\n{read}</scenario>\n"
     )
 }

@@ -125,16 +125,26 @@ fn mu_law(sample: i16) -> u8 {
     !(sign | (exponent << 4) as u8 | mantissa as u8)
 }
 
-/// Writes packets as a capture file (Ethernet, IPv4, UDP) that sipp plays.
+/// Port that a capture file's first stream goes to; sipp moves all ports of a file by the same distance.
+pub const FIRST_PORT: u16 = 6_000;
+
+/// Writes streams as a capture file (Ethernet, IPv4, UDP) that sipp plays: the first one to the port of the line it is
+/// played on, each further one two ports above.
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write_pcap(packets: &[Played], path: &Path) -> Result<()> {
+pub fn write_pcap(streams: &[Vec<Played>], path: &Path) -> Result<()> {
+    let ports = (FIRST_PORT..).step_by(2);
+    let mut packets: Vec<(u16, &Played)> = ports
+        .zip(streams)
+        .flat_map(|(port, stream)| stream.iter().map(move |packet| (port, packet)))
+        .collect();
+    packets.sort_by(|(_, a), (_, b)| a.at.total_cmp(&b.at));
     let mut file = Vec::new();
     file.extend_from_slice(&[
         0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 1, 0, 0, 0,
     ]);
-    for packet in packets {
+    for (port, packet) in packets {
         let udp = packet.data.len() as u16 + 8;
         let micros = (packet.at * 1e6).round() as u64;
         let length = u32::from(udp) + 34;
@@ -145,7 +155,7 @@ pub fn write_pcap(packets: &[Played], path: &Path) -> Result<()> {
         file.extend_from_slice(&[8, 0, 0x45, 0]);
         file.extend_from_slice(&(udp + 20).to_be_bytes());
         file.extend_from_slice(&[0, 0, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1]);
-        for half in [6_000_u16, 6_002, udp, 0] {
+        for half in [port, port, udp, 0] {
             file.extend_from_slice(&half.to_be_bytes());
         }
         file.extend_from_slice(&packet.data);
