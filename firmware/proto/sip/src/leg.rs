@@ -171,6 +171,7 @@ impl Leg {
             (State::Up, SessionEvent::Offer(offer)) => self.later_offer(now, &offer, sink),
             (State::Up, SessionEvent::OfferWanted) => self.offer_again(sink),
             (State::Up, SessionEvent::OfferRefused(_)) => self.negotiator.withdraw(),
+            (State::Up, SessionEvent::Confirmed) => self.refresh_picture(sink),
             (State::Up | State::OfferSent, SessionEvent::Info { content_type, body }) => {
                 self.info(now, &content_type, &body, sink);
             }

@@ -100,6 +100,19 @@ fn keyframes_are_asked_for_by_what_was_negotiated() {
 }
 
 #[test]
+fn a_peer_that_cannot_ask_for_a_keyframe_gets_one_when_it_reports_loss() {
+    let mut signalling = video_config(Codec::H264);
+    signalling.keyframe_requests = KeyframeRequests::Signalling;
+    let mut rig = Rig::new(signalling.clone(), signalling.clone(), LOSSY);
+    rig.show(20 * SECOND);
+    assert!(rig.keyframes_asked[End::A as usize] > 1);
+
+    let mut rig = Rig::new(signalling.clone(), signalling, FAST);
+    rig.show(20 * SECOND);
+    assert_eq!(rig.keyframes_asked[End::A as usize], 0, "nothing was lost");
+}
+
+#[test]
 fn p8_statistics_loss_jitter_and_round_trip_are_seen_from_both_sides() {
     let mut rig = Rig::new(sound_config(Codec::Pcmu), sound_config(Codec::Pcmu), LOSSY);
     rig.talk(20 * SECOND);

@@ -87,10 +87,27 @@ impl Leg {
 
     pub(super) fn packet(&mut self, now: Instant, port: Port, from: SocketAddr, data: &[u8], sink: Sink<'_>) {
         let channel = if port.0.is_multiple_of(2) { Channel::Rtp } else { Channel::Rtcp };
+        let unheard = !self.hears_picture();
         self.with_line(usize::from(port.0 / 2), |line, out| {
             line.session.receive(now, Incoming { channel, from, data }, out)
         });
         self.flush(now, sink);
+        if unheard && self.hears_picture() {
+            self.refresh_picture(sink);
+        }
+    }
+
+    /// Whether anything valid has come on the picture's line.
+    fn hears_picture(&self) -> bool {
+        self.lines[index(MediaKind::Video)].as_ref().is_some_and(|line| line.session.last_received().is_some())
+    }
+
+    /// A picture that stands alone, for a peer that may have missed the first one: it can't have been listening before
+    /// its ACK, nor behind a NAT before its own first packet, and some rooms never ask.
+    pub(super) fn refresh_picture(&self, sink: Sink<'_>) {
+        if self.told.send.iter().any(|stream| stream.id == VIDEO) {
+            sink(Output::Event(LegEvent::KeyframeWanted(VIDEO)));
+        }
     }
 
     pub(super) fn timeout(&mut self, now: Instant, sink: Sink<'_>) {
@@ -121,10 +138,8 @@ impl Leg {
     pub(super) fn info(&mut self, now: Instant, content_type: &str, body: &[u8], sink: Sink<'_>) {
         match info::read(content_type, body) {
             Some(Info::Key(key)) => self.key(now, key, KeySource::Info, sink),
-            Some(Info::PictureFastUpdate) if self.told.send.iter().any(|stream| stream.id == VIDEO) => {
-                sink(Output::Event(LegEvent::KeyframeWanted(VIDEO)));
-            }
-            Some(Info::PictureFastUpdate) | None => {}
+            Some(Info::PictureFastUpdate) => self.refresh_picture(sink),
+            None => {}
         }
     }
 

@@ -36,6 +36,7 @@ fn a_call_comes_in_rings_is_taken_and_ends_once() {
     assert_eq!(events[2..], [LegEvent::Bandwidth(2_064_000)]);
 
     rig.tell(SessionEvent::Confirmed);
+    assert_eq!(rig.events(), [LegEvent::KeyframeWanted(VIDEO)]);
     rig.command(LegCommand::End(HUNG_UP));
     assert_eq!(rig.commands(), [SessionCommand::End(HUNG_UP)]);
     assert_eq!(rig.events(), []);
