@@ -85,7 +85,7 @@ impl Scene {
 
     async fn admit_person(&mut self, (width, height): (u32, u32)) -> Result<()> {
         let url = self.simulator().probe_url(MEETING, PERSON);
-        let url = format!("{url}&source=pattern&width={width}&height={height}");
+        let url = format!("{url}&source=pattern&size={width}x{height}");
         self.browser = Some(Browser::open(&self.lab, "browser", &url)?);
         eventually("the browser's picture reaches the conference", PATIENCE, || {
             let person = self.simulator().participant_named(MEETING, PERSON)?;
