@@ -33,6 +33,7 @@ pub const CRATES: &[(&str, Floor, &str)] = &[
     ("meet-sim", Floor::Bench, "tests/meet-sim"),
     ("e2e", Floor::Bench, "tests/e2e"),
     ("fuzz", Floor::Bench, "tests/fuzz"),
+    ("bench", Floor::Bench, "tests/bench"),
 ];
 
 /// Which crate of ours may use which, for its code and for its tests. [`Floor::Bench`] may use all.
@@ -69,9 +70,9 @@ pub const DOORS: &[(&str, &[&str], &str)] = &[
     ("rtc-srtp", &["rtp"], "behind one type of ours, so that it can be replaced"),
     ("rtp-types", &["rtp"], "packets are read in one place"),
     ("rtcp-types", &["rtp"], "packets are read in one place"),
-    ("str0m", &["webrtc", "meet-sim"], "it changes with each release, so one crate wraps it"),
+    ("str0m", &["webrtc", "meet-sim", "bench"], "it changes with each release, so one crate wraps it"),
     ("sled", &["gatewayd"], "the daemon alone owns the store"),
-    ("nix", &["gatewayd", "xtask", "e2e"], "system calls are made at the edge"),
+    ("nix", &["gatewayd", "xtask", "e2e", "bench"], "system calls are made at the edge"),
     ("openh264-sys2", &["codecs"], "C that eats hostile bitstreams stays in one crate"),
     ("libvpx-native-sys", &["codecs"], "C that eats hostile bitstreams stays in one crate"),
     ("opus", &["codecs"], "C that eats hostile bitstreams stays in one crate"),
@@ -81,7 +82,7 @@ pub const DOORS: &[(&str, &[&str], &str)] = &[
     ("hickory-resolver", &["gatewayd"], "names are looked up by the daemon"),
     (
         "anyhow",
-        &["gatewayd", "xtask", "floors", "meet-sim", "e2e", "fuzz"],
+        &["gatewayd", "xtask", "floors", "meet-sim", "e2e", "fuzz", "bench"],
         "libraries have errors of their own",
     ),
 ];

@@ -1,0 +1,153 @@
+//! The bare sum: the gateway's own codecs and kernels on the same clips, in one thread, with nothing round them.
+//!
+//! No packets, no rings, no clock: what a call would cost if everything but the codecs were free.
+
+use crate::clips::Clips;
+use crate::cpu;
+use crate::peers::Rates;
+use crate::settings::{CLIP_SECONDS, FPS, FRAMES, HEIGHT, LAYERS, Layer, OPUS_BPS, PLACES, VOICES, WIDTH};
+use crate::streams;
+use anyhow::{Context, Result};
+use codecs::{AudioDecoder, AudioEncoder, Picture, VideoDecoder, VideoEncoder, VideoSettings};
+use codecs::{g722, h264, opus, vp8};
+use kernels::I420;
+use kernels::resample::Resampler;
+use std::time::Duration;
+
+/// Samples of 20 ms at 48 kHz.
+const BLOCK: usize = 960;
+
+/// What the codecs alone cost, in CPU seconds per second of media.
+#[derive(Debug, Clone, Copy)]
+pub struct Sum {
+    /// Room to conference, pictures.
+    pub up: f64,
+    /// Conference to room, pictures.
+    pub down: f64,
+    /// Sound both ways.
+    pub sound: f64,
+}
+
+impl Sum {
+    /// All of a call.
+    #[must_use]
+    pub fn call(&self) -> f64 {
+        self.up + self.down + self.sound
+    }
+}
+
+/// What the sum runs on, read into memory once.
+pub struct Bare {
+    room: Vec<Vec<u8>>,
+    conference: Vec<Vec<Vec<u8>>>,
+    voices: Vec<Vec<Vec<u8>>>,
+    sound: Vec<Vec<u8>>,
+}
+
+impl Bare {
+    /// Reads the clips.
+    ///
+    /// # Errors
+    /// If one cannot be read.
+    pub fn read(clips: &Clips) -> Result<Self> {
+        Ok(Self {
+            room: clips.room("room.h264")?.iter().map(|unit| streams::annex_b(unit)).collect(),
+            conference: clips.conference("main.ivf")?,
+            voices: clips.voices()?,
+            sound: clips.room_sound()?,
+        })
+    }
+
+    /// Runs everything once, at these rates.
+    ///
+    /// # Errors
+    /// If a codec fails.
+    pub fn run(&self, rates: &Rates) -> Result<Sum> {
+        let timed = |work: &dyn Fn() -> Result<f64>| -> Result<f64> {
+            let before = cpu::of_this_thread()?;
+            let seconds = work()?;
+            Ok((cpu::of_this_thread()? - before).as_secs_f64() / seconds)
+        };
+        Ok(Sum {
+            up: timed(&|| self.up(&rates.layers))?,
+            down: timed(&|| self.down(rates.composed))?,
+            sound: timed(&|| self.sound())?,
+        })
+    }
+
+    fn up(&self, rates: &[u32; 3]) -> Result<f64> {
+        let mut decoder = h264::Decoder::new()?;
+        let encoder = |(layer, bps): (&Layer, &u32)| vp8::Encoder::new(video(layer.width, layer.height, *bps));
+        let mut encoders = LAYERS.iter().zip(rates).map(encoder).collect::<Result<Vec<_>, _>>()?;
+        let (mut source, mut out) = (I420::default(), Vec::new());
+        let (mut half, mut quarter) = (I420::new(640, 360)?, I420::new(320, 180)?);
+        for (n, unit) in self.room.iter().enumerate() {
+            decoder.decode(unit, &mut source)?;
+            kernels::yuv::scale(&source.view(), &mut half.view_mut());
+            kernels::yuv::scale(&half.view(), &mut quarter.view_mut());
+            for (encoder, picture) in encoders.iter_mut().zip([&source, &half, &quarter]) {
+                out.clear();
+                encoder.encode(&picture.view(), at(n), Picture::Any, &mut out)?;
+            }
+        }
+        Ok(CLIP_SECONDS)
+    }
+
+    fn down(&self, bps: u32) -> Result<f64> {
+        let mut decoders = self.conference.iter().map(|_| vp8::Decoder::new()).collect::<Result<Vec<_>, _>>()?;
+        let mut pictures: Vec<I420> = self.conference.iter().map(|_| I420::default()).collect();
+        let mut encoder = h264::Encoder::new(video(WIDTH, HEIGHT, bps))?;
+        let (mut canvas, mut out) = (I420::new(WIDTH, HEIGHT)?, Vec::new());
+        for n in 0..FRAMES {
+            for (((decoder, stream), picture), place) in
+                decoders.iter_mut().zip(&self.conference).zip(&mut pictures).zip(PLACES)
+            {
+                decoder.decode(&stream[n], picture)?;
+                let part = canvas.view_mut().part(place.x, place.y, place.width, place.height);
+                kernels::yuv::scale(&picture.view(), &mut part.context("a place is off the canvas")?);
+            }
+            out.clear();
+            encoder.encode(&canvas.view(), at(n), Picture::Any, &mut out)?;
+        }
+        Ok(CLIP_SECONDS)
+    }
+
+    fn sound(&self) -> Result<f64> {
+        let mut listeners = (0..VOICES).map(|_| opus::Decoder::new()).collect::<Result<Vec<_>, _>>()?;
+        let (mut to_room, mut from_room) = (g722::Encoder::default(), g722::Decoder::default());
+        let mut to_conference = opus::Encoder::new(OPUS_BPS)?;
+        let down = Resampler::new(48_000, 16_000).context("no resampler")?;
+        let up = Resampler::new(16_000, 48_000).context("no resampler")?;
+        let (mut down, mut up) = (down, up);
+        let blocks = self.voices.iter().map(Vec::len).chain([self.sound.len()]).min().unwrap_or_default();
+        let (mut mix, mut one, mut low, mut out) = (vec![0.0; BLOCK], Vec::new(), Vec::new(), Vec::new());
+        for n in 0..blocks {
+            mix.fill(0.0);
+            for (decoder, voice) in listeners.iter_mut().zip(&self.voices) {
+                one.clear();
+                decoder.decode(&voice[n], &mut one)?;
+                kernels::sound::add(&mut mix, &one);
+            }
+            kernels::sound::soft_clip(&mut mix);
+            low.clear();
+            down.process(&mix, &mut low);
+            out.clear();
+            to_room.encode(&low, &mut out)?;
+            low.clear();
+            from_room.decode(&self.sound[n], &mut low)?;
+            one.clear();
+            up.process(&low, &mut one);
+            out.clear();
+            to_conference.encode(&one, &mut out)?;
+        }
+        Ok(blocks as f64 * 0.02)
+    }
+}
+
+fn at(n: usize) -> Duration {
+    Duration::from_secs_f64(n as f64 / f64::from(FPS))
+}
+
+fn video(width: u32, height: u32, bps: u32) -> VideoSettings {
+    VideoSettings { width, height, fps: FPS, bps, max_nal_bytes: None }
+}

@@ -1,0 +1,75 @@
+//! The machine's noise: one fixed piece of work, done beside every run.
+
+use crate::cpu;
+use crate::report::Metric;
+use crate::stats::Spread;
+use anyhow::Result;
+use std::time::Instant;
+
+/// Bytes worked on: more than the first cache, less than the second.
+const BYTES: usize = 512 * 1024;
+/// Rounds over them, about a tenth of a second.
+const ROUNDS: u64 = 150;
+
+/// How long the fixed piece of work took, each time.
+#[derive(Debug, Default)]
+pub struct Noise {
+    cpu: Vec<f64>,
+    stolen: Vec<f64>,
+}
+
+impl Noise {
+    /// Does the work once more.
+    ///
+    /// # Errors
+    /// If the system has no CPU clock.
+    pub fn sample(&mut self) -> Result<()> {
+        let mut memory = vec![1_u8; BYTES];
+        let (began, cpu) = (Instant::now(), cpu::of_this_thread()?);
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        for _ in 0..ROUNDS {
+            for cell in memory.chunks_exact_mut(8) {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                cell[0] = cell[0].wrapping_add(state as u8);
+            }
+        }
+        std::hint::black_box(&memory);
+        let (wall, cpu) = (began.elapsed(), cpu::of_this_thread()? - cpu);
+        self.cpu.push(cpu.as_secs_f64() * 1_000.0);
+        self.stolen.push((wall.as_secs_f64() / cpu.as_secs_f64() - 1.0).max(0.0) * 100.0);
+        Ok(())
+    }
+
+    /// What it came to.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<Metric> {
+        let (Some(cpu), Some(stolen)) = (Spread::of(&self.cpu), Spread::of(&self.stolen)) else {
+            return Vec::new();
+        };
+        let off: Vec<f64> = self.cpu.iter().map(|one| (one / cpu.median - 1.0).abs() * 100.0).collect();
+        let apart = Spread::of(&off).unwrap_or(cpu);
+        vec![
+            Metric::new("noise.fixed_work", "ms", cpu),
+            Metric::new("noise.off_median", "%", apart),
+            Metric::new("noise.waited_for_cpu", "%", stolen),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fixed_work_takes_time_and_is_told_with_its_spread() {
+        let mut noise = Noise::default();
+        assert!(noise.metrics().is_empty());
+        noise.sample().expect("a clock");
+        noise.sample().expect("a clock");
+        let metrics = noise.metrics();
+        assert_eq!(metrics.len(), 3);
+        assert!(metrics[0].value > 0.0 && metrics[0].n == 2);
+    }
+}
