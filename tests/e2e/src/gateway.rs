@@ -33,7 +33,8 @@ pub struct GatewayConfig {
     pub token: String,
     /// Chain and key for SIP over TLS.
     pub certificate: Option<(PathBuf, PathBuf)>,
-    /// More lines of the sections named: `("media", "silence = \"5s\"")`.
+    /// More lines of the sections named: `("media", "silence = \"5s\"")`; what is named as `[[devices]]` is a table of its
+    /// own.
     pub extra: Vec<(&'static str, String)>,
 }
 
@@ -163,6 +164,12 @@ fn text(config: &GatewayConfig) -> String {
         let lines = config.extra.iter().filter(|(name, _)| *name == section);
         lines.map(|(_, line)| format!("{line}\n")).collect()
     };
+    let tables: String = config
+        .extra
+        .iter()
+        .filter(|(name, _)| name.starts_with("[["))
+        .map(|(name, lines)| format!("{name}\n{lines}\n"))
+        .collect();
     let tls = config.certificate.as_ref().map_or_else(String::new, |(chain, key)| {
         format!(
             "tls = [\"127.0.0.1:0\"]\ncertificate = \"{}\"\nkey = \"{}\"\n",
@@ -176,7 +183,7 @@ fn text(config: &GatewayConfig) -> String {
          [media]\n{}[log]\nlevel = \"debug\"\nto = \"stderr\"\n\
          [[tokens]]\nname = \"test\"\nvalue = \"{}\"\ntrust = \"trusted\"\n\
          [[connectors]]\nname = \"meet\"\nkind = \"interop\"\nurl = \"{}\"\nca_file = \"{}\"\n\
-         [[rules]]\nname = \"meetings\"\npriority = 100\n{}",
+         [[rules]]\nname = \"meetings\"\npriority = 100\n{}{tables}",
         more("gateway"),
         more("sip"),
         more("media"),

@@ -2,16 +2,23 @@
 
 use crate::lab::Lab;
 use crate::process::Process;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A running capture.
 pub struct Capture {
     process: Process,
     path: PathBuf,
+    /// Sends datagrams to itself; what was sent before one that is in the file is in the file, too.
+    marker: UdpSocket,
 }
+
+/// What marks the beginning and the end of a capture.
+const BEGIN: &[u8] = b"gantry-e2e: the capture runs";
+const END: &[u8] = b"gantry-e2e: the capture is whole";
 
 /// One RTP packet as tshark dissected it.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,11 +50,32 @@ impl Capture {
     /// If tshark does not come up.
     pub fn start(lab: &Lab, name: &str, filter: &str) -> Result<Self> {
         let path = lab.artefact(name);
+        let marker = UdpSocket::bind("127.0.0.1:0").context("a socket for the capture's marks")?;
+        let filter = format!("({filter}) or udp port {}", marker.local_addr()?.port());
         let process = Process::start("tshark", |command| {
-            command.args(["-i", "lo", "-q", "-B", "32", "-f", filter, "-w"]).arg(&path);
+            command.args(["-i", "lo", "-q", "-B", "32", "-f", &filter, "-w"]).arg(&path);
         })?;
         process.wait_for("Capturing on", Duration::from_secs(20))?;
-        Ok(Self { process, path })
+        let capture = Self { process, path, marker };
+        capture.wait_marked(BEGIN)?;
+        Ok(capture)
+    }
+
+    /// Sends `mark` until it is in the file: tshark says that it captures before it does, and is handed packets in blocks.
+    fn wait_marked(&self, mark: &[u8]) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        self.marker.set_read_timeout(Some(Duration::from_millis(50)))?;
+        while Instant::now() < deadline {
+            self.marker.send_to(mark, self.marker.local_addr()?)?;
+            // Nobody else sends here: this waits, and empties the socket.
+            drop(self.marker.recv(&mut [0; 64]));
+            drop(self.marker.recv(&mut [0; 64]));
+            let file = std::fs::read(&self.path).unwrap_or_default();
+            if file.windows(mark.len()).any(|window| window == mark) {
+                return Ok(());
+            }
+        }
+        bail!("tshark captures nothing on loopback; it printed:\n{}", self.process.printed())
     }
 
     /// Ends it; what was captured can then be asked.
@@ -55,6 +83,7 @@ impl Capture {
     /// # Errors
     /// If tshark does not end.
     pub fn stop(mut self) -> Result<Evidence> {
+        self.wait_marked(END)?;
         // INT is how tshark is asked to write its buffers out and close the file.
         self.process.signal("INT")?;
         self.process.wait(Duration::from_secs(20))?;

@@ -1,5 +1,6 @@
 //! A room system: baresip, fed with the test pattern and a tone, its far side recorded.
 
+use crate::gateway::DOMAIN;
 use crate::lab::{Lab, free_port};
 use crate::pattern::Luma;
 use crate::picture;
@@ -68,6 +69,19 @@ pub struct RoomConfig {
     pub size: (usize, usize),
     /// Where it sends its calls: the gateway's address for its transport.
     pub proxy: SocketAddr,
+    /// As whom it registers, if at all.
+    pub login: Option<Login>,
+}
+
+/// Name and password of a configured device.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The user part of its address.
+    pub user: &'static str,
+    /// Its password.
+    pub password: &'static str,
+    /// Whether it registers; else it only answers challenges.
+    pub registers: bool,
 }
 
 impl RoomConfig {
@@ -82,6 +96,7 @@ impl RoomConfig {
             srtp: false,
             ca: None,
             size: (1280, 720),
+            login: None,
         }
     }
 }
@@ -240,9 +255,15 @@ fn account(port: u16, config: &RoomConfig) -> String {
     let video = if config.video { ";video_codecs=H264" } else { "" };
     let srtp = if config.srtp { ";mediaenc=srtp-mand" } else { "" };
     let proxy = format!("outbound=\"sip:{};transport={transport}\"", config.proxy);
-    format!(
-        "<sip:room@127.0.0.1:{port};transport={transport}>;regint=0;{proxy};audio_codecs={audio}{video}{srtp}\n"
-    )
+    let (address, login) = match &config.login {
+        Some(Login { user, password, registers }) => {
+            let every = if *registers { 600 } else { 0 };
+            let login = format!("auth_user={user};auth_pass={password};regint={every}");
+            (format!("{user}@{DOMAIN};transport={transport}"), login)
+        }
+        None => (format!("room@127.0.0.1:{port};transport={transport}"), "regint=0".to_owned()),
+    };
+    format!("<sip:{address}>;{login};{proxy};audio_codecs={audio}{video}{srtp}\n")
 }
 
 fn settings(folder: &Path, port: u16, camera: Option<&Path>, config: &RoomConfig) -> Result<String> {
@@ -253,7 +274,7 @@ fn settings(folder: &Path, port: u16, camera: Option<&Path>, config: &RoomConfig
          module_path /usr/lib/baresip/modules\nsnd_path {folder}\n\
          audio_source aufile,{folder}/tone.wav\n\
          video_size {width}x{height}\nvideo_bitrate 1500000\nvideo_fps {FPS}\n\
-         rtcp_mux no\nopus_stereo no\njitter_buffer_delay 2-10\nrtp_timeout 0\n"
+         rtp_ports 20000-29999\nrtcp_mux no\nopus_stereo no\njitter_buffer_delay 2-10\nrtp_timeout 0\n"
     );
     if let Some(camera) = camera {
         write!(text, "video_source avformat,{}\nvideo_display fakevideo,\n", camera.display())?;
