@@ -170,3 +170,206 @@ async fn a_session_timer_is_raised_agreed_and_refreshed_both_ways() -> Result<()
     ensure!(updated.body().is_empty());
     Ok(())
 }
+
+/// Sound received at `port` of `host`, in `formats`.
+fn sound(version: u32, (host, port): (&str, &str), formats: &str, attributes: &str) -> String {
+    sipp::sound_only(version, host, port, formats, attributes)
+}
+
+const HERE: (&str, &str) = ("[media_ip]", "[media_port]");
+
+/// Long enough for some packets of sound.
+fn listen() -> String {
+    sipp::pause(400)
+}
+
+/// A re-INVITE and its ACK.
+fn reinvite(cseq: u32, body: &str) -> [String; 3] {
+    let ack = in_dialog("ACK", cseq, &with_description(""));
+    [in_dialog("INVITE", cseq, &with_description(body)), sipp::expect_final(200), ack]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_changes_its_codec_and_moves_as_re_invites_say() -> Result<()> {
+    let bench = Bench::new("sip-reinvite").await?;
+    let there = ("127.0.0.2", "[media_port+4]");
+    let steps = [
+        vec![
+            invite(&sound(1, HERE, "0 8 9", "")).replace("0 8 9", "0"),
+            sipp::expect_final(200),
+            ack(),
+            listen(),
+        ],
+        reinvite(2, &sound(2, HERE, "9", "")).to_vec(),
+        vec![listen()],
+        reinvite(3, &sound(3, there, "8", "")).to_vec(),
+        vec![listen()],
+        hang_up(4).to_vec(),
+    ];
+    let wire = bench.play(&steps.concat()).await?;
+
+    let of = |n| nth(&wire.messages, "200 INVITE", n);
+    let (port, room) = (of(0)?.media_port(0), of(0)?.to);
+    let bye = first(&wire.messages, "BYE")?;
+    let mut heard = Vec::new();
+    for (from, to) in [(of(0)?, of(1)?), (of(1)?, of(2)?), (of(2)?, bye)] {
+        let sent = wire.sent(port, from, to)?;
+        ensure!(sent.len() > 5, "{} packets of sound between {} and {}", sent.len(), from.at, to.at);
+        // The last one: a packet may be under way while the answer is.
+        heard.extend(sent.last().map(|packet| (packet.payload_type, packet.to)));
+        ensure!(from.media_port(0) == port, "our own port moved");
+    }
+    let here = nth(&wire.messages, "INVITE", 0)?.media_port(0);
+    ensure!(
+        heard == [(0, here), (9, here), (8, here + 4)],
+        "payload types and ports: {heard:?}, room {room}"
+    );
+    let hosts = wire.evidence.fields(&format!("udp.srcport=={port}"), &[], &["ip.dst"])?;
+    ensure!(hosts.last() == Some(&vec!["127.0.0.2".to_owned()]), "sound did not follow the address");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_moves_as_an_update_says() -> Result<()> {
+    let bench = Bench::new("sip-update").await?;
+    let there = ("[media_ip]", "[media_port+4]");
+    let steps = [
+        invite(&sound(1, HERE, "0", "")),
+        sipp::expect_final(200),
+        ack(),
+        listen(),
+        in_dialog("UPDATE", 2, &with_description(&sound(2, there, "0", ""))),
+        sipp::expect(200),
+        listen(),
+    ];
+    let wire = bench.play(&[&steps[..], &hang_up(3)[..]].concat()).await?;
+    let (answer, updated) = (first(&wire.messages, "200 INVITE")?, first(&wire.messages, "200 UPDATE")?);
+    let (port, here) = (answer.media_port(0), first(&wire.messages, "INVITE")?.media_port(0));
+    ensure!(updated.media_port(0) == port, "{}", updated.text);
+    let before = wire.sent(port, answer, updated)?;
+    let after = wire.sent(port, updated, first(&wire.messages, "BYE")?)?;
+    ensure!(before.len() > 5 && before.iter().all(|packet| packet.to == here), "before: {}", before.len());
+    ensure!(after.len() > 5 && after.iter().skip(1).all(|packet| packet.to == here + 4));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_is_held_by_an_address_of_zeros_and_by_inactive_and_resumed() -> Result<()> {
+    let bench = Bench::new("sip-hold").await?;
+    let zeros = ("0.0.0.0", "[media_port]");
+    let steps = [
+        vec![invite(&sound(1, HERE, "0", "")), sipp::expect_final(200), ack(), listen()],
+        reinvite(2, &sound(2, HERE, "0", "a=inactive")).to_vec(),
+        vec![listen()],
+        reinvite(3, &sound(3, HERE, "0", "")).to_vec(),
+        vec![listen()],
+        reinvite(4, &sound(4, zeros, "0", "")).to_vec(),
+        vec![listen()],
+        reinvite(5, &sound(5, HERE, "0", "a=sendrecv")).to_vec(),
+        vec![listen()],
+        hang_up(6).to_vec(),
+    ];
+    let wire = bench.play(&steps.concat()).await?;
+
+    let of = |n| nth(&wire.messages, "200 INVITE", n);
+    let bye = first(&wire.messages, "BYE")?;
+    let port = of(0)?.media_port(0);
+    let mut packets = Vec::new();
+    for (from, to) in [(of(0)?, of(1)?), (of(1)?, of(2)?), (of(2)?, of(3)?), (of(3)?, of(4)?), (of(4)?, bye)]
+    {
+        packets.push(wire.sent(port, from, to)?.len());
+    }
+    let [before, inactive, between, zeros, after] = packets[..] else { anyhow::bail!("{packets:?}") };
+    ensure!(before > 5 && between > 5 && after > 5, "packets of sound: {packets:?}");
+    ensure!(inactive <= 1 && zeros <= 1, "packets of sound: {packets:?}");
+    ensure!(of(1)?.media()[0].contains("a=inactive"), "{}", of(1)?.text);
+    ensure!(of(3)?.media()[0].contains("a=recvonly"), "{}", of(3)?.text);
+    ensure!(of(4)?.media()[0].contains("a=sendrecv"), "{}", of(4)?.text);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_that_makes_no_offer_gets_ours_and_answers_in_its_ack() -> Result<()> {
+    let bench = Bench::new("sip-offerless").await?;
+    let answer = |version, port: &str| {
+        format!(
+            "{}\na=sendrecv\nm=video 0 RTP/AVP 97\n",
+            sipp::sound_only(version, "[media_ip]", port, "0", "a=rtcp-mux")
+        )
+    };
+    let steps = [
+        vec![
+            invite(""),
+            sipp::expect_final(200),
+            in_dialog("ACK", 1, &with_description(&answer(1, "[media_port]"))),
+            listen(),
+        ],
+        vec![
+            in_dialog("INVITE", 2, &with_description("")),
+            sipp::expect_final(200),
+            in_dialog("ACK", 2, &with_description(&answer(2, "[media_port+4]"))),
+            listen(),
+        ],
+        hang_up(3).to_vec(),
+    ];
+    let wire = bench.play(&steps.concat()).await?;
+
+    let (offer, again) = (first(&wire.messages, "200 INVITE")?, nth(&wire.messages, "200 INVITE", 1)?);
+    let bye = first(&wire.messages, "BYE")?;
+    let here = first(&wire.messages, "ACK")?.media_port(0);
+    for offer in [offer, again] {
+        let media = offer.media();
+        ensure!(
+            media.len() == 2 && media[0].contains("opus/48000/2") && media[1].contains("H264/90000"),
+            "{}",
+            offer.text
+        );
+    }
+    let port = offer.media_port(0);
+    ensure!(again.media_port(0) == port, "{}", again.text);
+    let (first, second) = (wire.sent(port, offer, again)?, wire.sent(port, again, bye)?);
+    ensure!(first.len() > 5 && first.iter().all(|packet| (packet.payload_type, packet.to) == (0, here)));
+    let moved = second.iter().filter(|packet| packet.to == here + 4).count();
+    ensure!(moved > 5, "{moved} of {} packets went where the second answer said", second.len());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_sound_or_picture_is_declined_in_its_place() -> Result<()> {
+    let bench = Bench::new("sip-lines").await?;
+    let offer = "v=0
+o=script 1 1 IN IP4 [local_ip]
+s=-
+c=IN IP4 [media_ip]
+t=0 0
+m=application 40100 UDP/BFCP *
+a=floorctrl:c-s
+a=confid:1
+m=video [media_port+2] RTP/AVP 97
+a=rtpmap:97 H264/90000
+a=fmtp:97 profile-level-id=42801f;packetization-mode=1
+a=content:main
+m=audio [media_port] RTP/AVP 0
+m=video [media_port+4] RTP/AVP 98
+a=rtpmap:98 H264/90000
+a=fmtp:98 profile-level-id=42801f;packetization-mode=1
+a=content:slides
+m=application 40102 RTP/AVP 100
+a=rtpmap:100 H224/4800
+";
+    let steps = [invite(offer), sipp::expect_final(200), ack(), listen()];
+    let wire = bench.play(&[&steps[..], &hang_up(2)[..]].concat()).await?;
+    let answer = first(&wire.messages, "200 INVITE")?;
+    let lines: Vec<_> = answer.media().iter().filter_map(|media| media.lines().next()).collect();
+    ensure!(lines.len() == 5, "{lines:?}");
+    let starts = [
+        "m=application 0 UDP/BFCP *",
+        "m=video ",
+        "m=audio ",
+        "m=video 0 RTP/AVP 98",
+        "m=application 0 RTP/AVP 100",
+    ];
+    let in_order = lines.iter().zip(starts).all(|(line, start)| line.starts_with(start));
+    ensure!(in_order && answer.media_port(1) > 0 && answer.media_port(2) > 0, "{lines:?}");
+    Ok(())
+}
