@@ -373,3 +373,51 @@ a=rtpmap:100 H224/4800
     ensure!(in_order && answer.media_port(1) > 0 && answer.media_port(2) > 0, "{lines:?}");
     Ok(())
 }
+
+/// What a script does that stays in the call until the gateway ends it.
+fn until_hung_up() -> [String; 2] {
+    ["<recv request=\"BYE\"/>".to_owned(), sipp::answer_ok()]
+}
+
+fn layout(status: &serde_json::Value) -> &str {
+    status["live"]["conferences"][0]["calls"][0]["layout"].as_str().unwrap_or_default()
+}
+
+/// Calls, presses `*8` by `keys`, and finds the next layout.
+async fn presses(name: &str, keys: &[String]) -> Result<Wire> {
+    let bench = Bench::new(name).await?;
+    let offer = sound(1, HERE, "0 96", "a=rtpmap:96 telephone-event/8000\na=fmtp:96 0-15");
+    let begin = [invite(&offer), sipp::expect_final(200), ack()];
+    let script = bench.script(&[&begin[..], keys, &until_hung_up()[..]].concat(), &[])?;
+    let gateway = &bench.scene.gateway;
+    gateway.wait_status("the layout is the next one", PATIENCE, |status| layout(status) == "equal").await?;
+    let device = bench.scene.room_in_meeting().await?.device;
+    ensure!(bench.scene.simulator().kick(&device), "nobody to remove");
+    script.finish(PATIENCE)?;
+    bench.end()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_pressed_by_rfc_4733_switch_the_layout() -> Result<()> {
+    let keys = ["<nop><action><exec play_dtmf=\"*8\"/></action></nop>".to_owned()];
+    let wire = presses("sip-dtmf-rtp", &keys).await?;
+    let port = first(&wire.messages, "200 INVITE")?.media_port(0);
+    let events = wire.evidence.rtp(port)?.iter().filter(|packet| packet.payload_type == 96).count();
+    ensure!(events > 4, "{events} packets of keys");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_pressed_by_info_switch_the_layout() -> Result<()> {
+    let press = |cseq, key: &str| {
+        let body = format!(
+            "Content-Type: application/dtmf-relay\nContent-Length: [len]\n\nSignal={key}\nDuration=160\n"
+        );
+        [in_dialog("INFO", cseq, &body), sipp::expect(200)]
+    };
+    let wire = presses("sip-dtmf-info", &[press(2, "*"), press(3, "8")].concat()).await?;
+    let bye = first(&wire.messages, "BYE")?;
+    let reasons: Vec<&str> = bye.headers("Reason").collect();
+    ensure!(reasons.iter().any(|reason| reason.starts_with("Q.850;cause=21")), "{reasons:?}");
+    Ok(())
+}
