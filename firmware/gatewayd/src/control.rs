@@ -74,7 +74,10 @@ impl Status {
         self.live.unrouted.extend(other.live.unrouted);
         self.calls.extend(other.calls);
         other.held.into_iter().for_each(|(name, count)| *self.held.entry(name).or_default() += count);
-        other.lingering.into_iter().for_each(|(name, count)| *self.lingering.entry(name).or_default() += count);
+        other
+            .lingering
+            .into_iter()
+            .for_each(|(name, count)| *self.lingering.entry(name).or_default() += count);
         other.counters.into_iter().for_each(|(name, count)| *self.counters.entry(name).or_default() += count);
         self.ended.extend(other.ended);
         self.picture_latency_ms = self.picture_latency_ms.or(other.picture_latency_ms);

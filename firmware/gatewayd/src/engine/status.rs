@@ -31,7 +31,10 @@ pub fn read(shard: &mut Shard, now: Instant) -> Status {
             ("sinks", count(figures.sinks)),
             ("sources", count(figures.sources)),
         ]),
-        lingering: BTreeMap::from([("transactions", count(gauges.server_transactions + gauges.client_transactions))]),
+        lingering: BTreeMap::from([(
+            "transactions",
+            count(gauges.server_transactions + gauges.client_transactions),
+        )]),
         ended,
         picture_latency_ms: figures.latency.map(|latency| latency.as_secs_f64() * 1_000.0),
         counters: BTreeMap::from([
@@ -46,7 +49,9 @@ pub fn read(shard: &mut Shard, now: Instant) -> Status {
 
 fn call(slot: &mut Slot, plane: &Plane, now: Instant) -> Call {
     let id = slot.call.machine().id();
-    let of = |side: Side| move |stream: StreamId, _: Direction| plane.picture((id, side, stream));
+    let of = |side: Side| {
+        move |stream: StreamId, direction: Direction| plane.picture((id, side, stream), direction)
+    };
     let stats = slot.call.caller().stats();
     let caller = slot.meters.0.read(now, &stats, of(Side::Caller));
     let stats = slot.call.conference().map(|leg| leg.stats()).unwrap_or_default();

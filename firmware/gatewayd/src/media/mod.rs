@@ -16,7 +16,7 @@ pub use sources::MeetingKey;
 
 use base::EncodedFrame;
 use base::ids::{CallId, StreamId};
-use base::leg::RecvStream;
+use base::leg::{Direction, RecvStream};
 use domain::media::{MediaPlan, Side};
 use domain::status::Picture;
 use lane::Lane;
@@ -65,6 +65,7 @@ struct Sink {
 }
 
 struct PlannedCall {
+    meeting: MeetingKey,
     plan: MediaPlan,
     up: LaneId,
     down: LaneId,
@@ -113,7 +114,7 @@ impl Plane {
     ) {
         let (up, down) = match self.calls.get(&call) {
             Some(planned) => (planned.up, planned.down),
-            None => (self.lightest(), self.lane_of(meeting)),
+            None => self.lanes_for(meeting),
         };
         let mut batch = Batch::default();
         let wanted = steps::inputs(&plan);
@@ -128,21 +129,22 @@ impl Plane {
                 batch.add(lane, Step::AddSource { source, kind });
             }
         }
-        let old = self.calls.remove(&call).map(|planned| planned.plan).unwrap_or_default();
+        let planned = PlannedCall { meeting: meeting.clone(), plan: plan.clone(), up, down };
+        let old = self.calls.insert(call, planned).map(|planned| planned.plan).unwrap_or_default();
         self.change_sinks(call, &old, &plan, (up, down), &mut batch);
         let wanted: HashSet<_> = wanted.iter().map(|input| (call, input.side, input.stream)).collect();
         for (lane, source) in self.sources.release_all_but(call, &wanted) {
             batch.add(lane, Step::RemoveSource(source));
         }
-        self.calls.insert(call, PlannedCall { plan, up, down });
         self.send(batch);
     }
 
-    /// Forgets a call and gives back everything it had.
+    /// Forgets a call and gives back everything it had, even if a plan of it was only half carried out.
     pub fn remove(&mut self, call: CallId) {
-        let Some(planned) = self.calls.remove(&call) else { return };
+        self.calls.remove(&call);
         let mut batch = Batch::default();
-        self.change_sinks(call, &planned.plan, &MediaPlan::default(), (planned.up, planned.down), &mut batch);
+        let places: Vec<Place> = self.by_place.keys().filter(|place| place.0 == call).copied().collect();
+        places.into_iter().for_each(|place| self.remove_sink(place, &mut batch));
         for (lane, source) in self.sources.release_all_but(call, &HashSet::new()) {
             batch.add(lane, Step::RemoveSource(source));
         }
@@ -150,8 +152,8 @@ impl Plane {
     }
 
     /// A frame came on a leg's stream. Frames of streams that no plan names are dropped.
-    pub fn frame(&mut self, place: Place, frame: EncodedFrame) {
-        if let Some((lane, source)) = self.sources.feed(place, &frame) {
+    pub fn frame(&mut self, place: Place, mut frame: EncodedFrame) {
+        if let Some((lane, source)) = self.sources.feed(place, &mut frame) {
             self.lanes[lane.0].send(Command::Frame { source, frame });
         }
     }
@@ -167,6 +169,7 @@ impl Plane {
 
     /// Takes what the workers have to tell.
     pub fn poll(&mut self, mut tell: impl FnMut(PlaneEvent)) {
+        self.sources.asking().for_each(|place| tell(PlaneEvent::KeyframeNeeded(place)));
         for index in 0..self.lanes.len() {
             while let Some(report) = self.lanes[index].report() {
                 self.take(LaneId(index), report, &mut tell);
@@ -184,18 +187,23 @@ impl Plane {
         }
     }
 
-    /// What is known of the pictures on a stream.
+    /// What is known of the pictures on a stream. A leg may give what it sends and what it receives one name.
     #[must_use]
-    pub fn picture(&self, place: Place) -> Option<Picture> {
-        if let Some(sink) = self.by_place.get(&place) {
-            let all = self.lanes.iter().flat_map(|lane| &lane.stats.sinks);
-            let stats = all.into_iter().find(|stats| stats.sink == *sink)?;
-            return Some(Picture { size: stats.size, count: stats.frames });
+    pub fn picture(&self, place: Place, direction: Direction) -> Option<Picture> {
+        match direction {
+            Direction::Send => {
+                let sink = self.by_place.get(&place)?;
+                let mut all = self.lanes.iter().flat_map(|lane| &lane.stats.sinks);
+                let stats = all.find(|stats| stats.sink == *sink)?;
+                Some(Picture { size: stats.size, count: stats.frames })
+            }
+            Direction::Receive => {
+                let source = self.sources.of(place)?;
+                let mut all = self.lanes.iter().flat_map(|lane| &lane.stats.sources);
+                let stats = all.find(|stats| stats.source == source)?;
+                Some(Picture { size: stats.size, count: stats.frames })
+            }
         }
-        let source = self.sources.of(place)?;
-        let all = self.lanes.iter().flat_map(|lane| &lane.stats.sources);
-        let stats = all.into_iter().find(|stats| stats.source == source)?;
-        Some(Picture { size: stats.size, count: stats.frames })
     }
 
     fn take(&mut self, lane: LaneId, report: Report, tell: &mut impl FnMut(PlaneEvent)) {
@@ -242,6 +250,8 @@ impl Plane {
         self.send(all);
     }
 
+    /// Gives each encoder that begins a number of its own, so that nothing late of one before it, perhaps in another codec,
+    /// comes out in its place.
     fn change_sinks(
         &mut self,
         call: CallId,
@@ -250,26 +260,27 @@ impl Plane {
         lanes: (LaneId, LaneId),
         batch: &mut Batch,
     ) {
-        for (lane, place) in steps::outputs(call, new, lanes) {
-            if !self.by_place.contains_key(&place) {
-                self.next_sink += 1;
-                let sink = SinkId(self.next_sink);
-                self.by_place.insert(place, sink);
-                self.sinks.insert(sink, Sink { lane, place });
-            }
+        let kept = steps::kept(call, old, new);
+        for (_, place) in steps::outputs(call, old, lanes).into_iter().filter(|(_, at)| !kept.contains(at)) {
+            self.remove_sink(place, batch);
         }
-        let names = self.names(call);
-        let changes = steps::difference(old, new, lanes, &names);
+        for (lane, place) in steps::outputs(call, new, lanes).into_iter().filter(|(_, at)| !kept.contains(at))
+        {
+            self.next_sink += 1;
+            let sink = SinkId(self.next_sink);
+            self.by_place.insert(place, sink);
+            self.sinks.insert(sink, Sink { lane, place });
+        }
+        let changes = steps::difference(old, new, lanes, &self.names(call));
         changes.steps.into_iter().for_each(|(lane, step)| batch.add(lane, step));
-        changes.bitrates.into_iter().for_each(|(lane, sink, bps)| batch.bitrates.push((lane, sink, bps)));
-        let kept: HashSet<Place> =
-            steps::outputs(call, new, lanes).into_iter().map(|(_, place)| place).collect();
-        for (_, place) in steps::outputs(call, old, lanes) {
-            if !kept.contains(&place)
-                && let Some(sink) = self.by_place.remove(&place)
-            {
-                self.sinks.remove(&sink);
-            }
+        batch.bitrates.extend(changes.bitrates);
+    }
+
+    fn remove_sink(&mut self, place: Place, batch: &mut Batch) {
+        if let Some(id) = self.by_place.remove(&place)
+            && let Some(sink) = self.sinks.remove(&id)
+        {
+            batch.add(sink.lane, Step::RemoveSink(id));
         }
     }
 
@@ -286,23 +297,16 @@ impl Plane {
         }
     }
 
-    /// The lane of pictures with the fewest calls.
-    fn lightest(&self) -> LaneId {
+    /// The two lanes of a new call's pictures: the lightest for what the room sends; for what the meeting sends the one where
+    /// that meeting is worked on, or the lightest but one.
+    fn lanes_for(&self, meeting: &MeetingKey) -> (LaneId, LaneId) {
+        let pictures = || (1..self.lanes.len()).map(LaneId);
         let load =
             |lane: &LaneId| self.calls.values().filter(|call| call.up == *lane || call.down == *lane).count();
-        (1..self.lanes.len()).map(LaneId).min_by_key(load).unwrap_or(LaneId(1))
-    }
-
-    /// The lane in which a meeting is already worked on, or the lightest but one: the one a call's own picture does not take.
-    fn lane_of(&self, meeting: &MeetingKey) -> LaneId {
-        if let Some(lane) = self.sources.lane_of(meeting) {
-            return lane;
-        }
-        let up = self.lightest();
-        let load =
-            |lane: &LaneId| self.calls.values().filter(|call| call.up == *lane || call.down == *lane).count();
-        let others = (1..self.lanes.len()).map(LaneId).filter(|lane| *lane != up);
-        others.min_by_key(load).unwrap_or(up)
+        let up = pictures().min_by_key(load).unwrap_or(SOUND);
+        let known = self.calls.values().find(|call| call.meeting == *meeting).map(|call| call.down);
+        let other = || pictures().filter(|lane| *lane != up).min_by_key(load);
+        (up, known.or_else(other).unwrap_or(up))
     }
 }
 
@@ -318,3 +322,6 @@ impl Batch {
         self.steps.entry(lane).or_default().push(step);
     }
 }
+
+#[cfg(test)]
+mod tests;

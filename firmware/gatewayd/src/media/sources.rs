@@ -1,7 +1,8 @@
 //! Who feeds what is decoded. Calls in one meeting receive the same participants, so each is decoded once.
 //!
 //! A source has one feeder per call that shows it; the *leader's* frames go to the decoder. The leader is who shows it
-//! largest, because that call's copy is the largest layer; a change waits for a picture that stands alone.
+//! largest, because that call's copy is the largest layer; a change waits for a picture that stands alone, which is asked
+//! for. Where a leader goes, another takes its place at once, and the decoder is told that frames are missing in between.
 
 use super::steps::Input;
 use super::{LaneId, Place};
@@ -9,6 +10,7 @@ use base::ids::{CallId, ParticipantId};
 use base::leg::RecvStream;
 use base::{EncodedFrame, MediaKind};
 use media_dsp::{SourceId, SourceKind};
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 /// A meeting of a conference: calls with equal keys see the same participants.
@@ -37,6 +39,8 @@ struct Source {
     feeders: Vec<Feeder>,
     /// Index of the feeder whose frames are decoded.
     leader: usize,
+    /// The leader is another than the one whose frame came last.
+    broken_off: bool,
 }
 
 struct Feeder {
@@ -51,6 +55,21 @@ pub struct Sources {
     by_key: HashMap<Key, SourceId>,
     by_place: HashMap<Place, SourceId>,
     next: u64,
+    /// Feeders that lead, or would, with a picture that stands alone.
+    asking: Vec<Place>,
+}
+
+impl Source {
+    /// Whether this feeder shows the source larger than the leader does.
+    fn outgrows(&self, feeder: &Feeder) -> bool {
+        self.feeders.get(self.leader).is_some_and(|leader| feeder.area > leader.area)
+    }
+
+    /// Index of the feeder that shows it largest, the oldest of them.
+    fn largest(&self) -> usize {
+        let areas = self.feeders.iter().enumerate().rev();
+        areas.max_by_key(|(_, feeder)| feeder.area).map_or(0, |(at, _)| at)
+    }
 }
 
 impl Sources {
@@ -64,9 +83,8 @@ impl Sources {
         stream: Option<&RecvStream>,
     ) -> Option<(SourceId, SourceKind)> {
         let place = (call, input.side, input.stream);
-        if let Some(source) = self.by_place.get(&place).and_then(|id| self.sources.get_mut(id)) {
-            let mine = source.feeders.iter_mut().filter(|feeder| feeder.place == place);
-            mine.for_each(|feeder| feeder.area = input.area);
+        if let Some(id) = self.by_place.get(&place).copied() {
+            self.resize(id, place, input.area);
             return None;
         }
         let key = match stream.and_then(|stream| Some((stream.participant.clone()?, stream.kind))) {
@@ -77,6 +95,9 @@ impl Sources {
         if let Some(id) = self.by_key.get(&key).copied()
             && let Some(source) = self.sources.get_mut(&id)
         {
+            if source.outgrows(&feeder) {
+                self.asking.push(place);
+            }
             source.feeders.push(feeder);
             self.by_place.insert(place, id);
             return None;
@@ -86,8 +107,25 @@ impl Sources {
         let kind = if input.picture { SourceKind::Picture } else { SourceKind::Sound };
         self.by_key.insert(key.clone(), id);
         self.by_place.insert(place, id);
-        self.sources.insert(id, Source { lane, kind, key, feeders: vec![feeder], leader: 0 });
+        self.sources
+            .insert(id, Source { lane, kind, key, feeders: vec![feeder], leader: 0, broken_off: false });
         Some((id, kind))
+    }
+
+    /// A place shows its source in another size.
+    fn resize(&mut self, id: SourceId, place: Place, area: u64) {
+        let Some(source) = self.sources.get_mut(&id) else { return };
+        let Some(at) = source.feeders.iter().position(|feeder| feeder.place == place) else { return };
+        let grown = area > source.feeders[at].area;
+        source.feeders[at].area = area;
+        if grown && source.outgrows(&source.feeders[at]) {
+            self.asking.push(place);
+        }
+    }
+
+    /// The places whose next picture should stand alone; each is told once.
+    pub fn asking(&mut self) -> impl Iterator<Item = Place> {
+        std::mem::take(&mut self.asking).into_iter()
     }
 
     /// The places of `call` that are not in `kept` feed no longer. Returns the sources that nobody feeds now.
@@ -99,11 +137,19 @@ impl Sources {
 
     fn release(&mut self, place: Place) -> Option<(LaneId, SourceId)> {
         let id = self.by_place.remove(&place)?;
+        self.asking.retain(|asking| *asking != place);
         let source = self.sources.get_mut(&id)?;
         let at = source.feeders.iter().position(|feeder| feeder.place == place)?;
         source.feeders.remove(at);
-        if at < source.leader || source.leader >= source.feeders.len() {
-            source.leader = source.leader.saturating_sub(1);
+        match at.cmp(&source.leader) {
+            Ordering::Less => source.leader -= 1,
+            Ordering::Equal => {
+                source.leader = source.largest();
+                source.broken_off = true;
+                let next = source.feeders.get(source.leader).filter(|_| source.kind == SourceKind::Picture);
+                self.asking.extend(next.map(|feeder| feeder.place));
+            }
+            Ordering::Greater => {}
         }
         if !source.feeders.is_empty() {
             return None;
@@ -114,15 +160,20 @@ impl Sources {
     }
 
     /// Whether this frame is to be decoded, and where. A feeder that shows the source larger than the leader takes over
-    /// with a picture that stands alone, or at once with sound.
-    pub fn feed(&mut self, place: Place, frame: &EncodedFrame) -> Option<(LaneId, SourceId)> {
+    /// with a picture that stands alone. What a new leader sends first does not follow from what came before.
+    pub fn feed(&mut self, place: Place, frame: &mut EncodedFrame) -> Option<(LaneId, SourceId)> {
         let id = *self.by_place.get(&place)?;
         let source = self.sources.get_mut(&id)?;
         let at = source.feeders.iter().position(|feeder| feeder.place == place)?;
-        if at != source.leader && frame.key && source.feeders[at].area > source.feeders[source.leader].area {
+        if at != source.leader && frame.key && source.outgrows(&source.feeders[at]) {
             source.leader = at;
+            source.broken_off = true;
         }
-        (at == source.leader).then_some((source.lane, id))
+        if at != source.leader {
+            return None;
+        }
+        frame.contiguous &= !std::mem::take(&mut source.broken_off);
+        Some((source.lane, id))
     }
 
     /// The source that this place feeds.
@@ -134,15 +185,6 @@ impl Sources {
     pub fn leader(&self, source: SourceId) -> Option<Place> {
         let source = self.sources.get(&source)?;
         source.feeders.get(source.leader).map(|feeder| feeder.place)
-    }
-
-    /// The lane in which a meeting's pictures are decoded.
-    pub fn lane_of(&self, meeting: &MeetingKey) -> Option<LaneId> {
-        let of_meeting = |source: &&Source| {
-            source.kind == SourceKind::Picture
-                && matches!(&source.key, Key::Shared(key, ..) if key == meeting)
-        };
-        self.sources.values().find(of_meeting).map(|source| source.lane)
     }
 
     /// All sources of a lane.
@@ -203,28 +245,53 @@ mod tests {
         let (sources, id) = shared();
         assert_eq!(sources.len(), 1);
         assert_eq!((sources.of(place(1, 7)), sources.of(place(2, 3))), (Some(id), Some(id)));
-        assert_eq!(sources.lane_of(&meeting()), Some(LaneId(1)));
     }
 
     #[test]
     fn who_shows_a_participant_largest_leads_from_a_key_picture_on() {
         let (mut sources, id) = shared();
-        assert!(sources.feed(place(1, 7), &frame(false)).is_some());
-        assert!(sources.feed(place(2, 3), &frame(false)).is_none(), "not without a key picture");
-        assert_eq!(sources.feed(place(2, 3), &frame(true)), Some((LaneId(1), id)));
-        assert!(sources.feed(place(1, 7), &frame(true)).is_none(), "the smaller copy is not decoded");
+        assert!(sources.feed(place(1, 7), &mut frame(false)).is_some());
+        assert!(sources.feed(place(2, 3), &mut frame(false)).is_none(), "not without a key picture");
+        assert_eq!(sources.feed(place(2, 3), &mut frame(true)), Some((LaneId(1), id)));
+        assert!(sources.feed(place(1, 7), &mut frame(true)).is_none(), "the smaller copy is not decoded");
         assert_eq!(sources.leader(id), Some(place(2, 3)));
+    }
+
+    #[test]
+    fn who_would_lead_is_asked_for_a_key_picture_once() {
+        let (mut sources, _) = shared();
+        assert_eq!(sources.asking().collect::<Vec<_>>(), [place(2, 3)]);
+        assert_eq!(sources.asking().count(), 0);
+        sources.take(CallId(1), &input(7, 2_000), LaneId(1), &meeting(), Some(&stream(7)));
+        assert_eq!(sources.asking().count(), 0, "it leads already");
+        sources.take(CallId(2), &input(3, 8_000), LaneId(1), &meeting(), Some(&stream(3)));
+        assert_eq!(sources.asking().collect::<Vec<_>>(), [place(2, 3)]);
+    }
+
+    #[test]
+    fn what_a_new_leader_sends_first_does_not_follow_from_what_came_before() {
+        let (mut sources, _) = shared();
+        let fed = |sources: &mut Sources, from: Place| {
+            let mut frame = frame(false);
+            sources.feed(from, &mut frame).map(|_| frame.contiguous)
+        };
+        assert_eq!(fed(&mut sources, place(1, 7)), Some(true));
+        sources.asking().for_each(drop);
+        sources.release_all_but(CallId(1), &HashSet::new());
+        assert_eq!(sources.asking().collect::<Vec<_>>(), [place(2, 3)], "a picture is asked for");
+        assert_eq!(fed(&mut sources, place(2, 3)), Some(false));
+        assert_eq!(fed(&mut sources, place(2, 3)), Some(true));
     }
 
     #[test]
     fn when_the_leader_goes_another_takes_over_and_with_the_last_the_source_goes() {
         let (mut sources, id) = shared();
-        sources.feed(place(2, 3), &frame(true));
+        sources.feed(place(2, 3), &mut frame(true));
         assert_eq!(sources.release_all_but(CallId(2), &HashSet::new()), []);
         assert_eq!(sources.leader(id), Some(place(1, 7)));
         assert_eq!(sources.release_all_but(CallId(1), &HashSet::new()), [(LaneId(1), id)]);
         assert_eq!(sources.len(), 0);
-        assert!(sources.feed(place(1, 7), &frame(true)).is_none());
+        assert!(sources.feed(place(1, 7), &mut frame(true)).is_none());
     }
 
     #[test]
