@@ -110,6 +110,11 @@ fn skews_down(evidence: &Evidence, sound_port: u16, picture_port: u16) -> Result
     Ok(flashes.filter_map(nearest).collect())
 }
 
+/// The last nine.
+fn last(values: &[f64]) -> &[f64] {
+    &values[values.len().saturating_sub(9)..]
+}
+
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
