@@ -3,7 +3,7 @@
 
 use crate::lab::{Lab, free_port};
 use crate::process::{Process, eventually};
-use crate::wire::{self, pack_h264, pack_pcmu};
+use crate::wire::{self, Played, pack_h264, pack_pcmu};
 use crate::{picture, sound};
 use anyhow::{Context, Result, ensure};
 use std::net::SocketAddr;
@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// Payload type of H.264 in the descriptions below.
 pub const H264: u8 = 97;
+/// The file that [`play`] plays, in the script's folder.
+pub const CAPTURE: &str = "media.pcap";
 
 /// A running sipp.
 pub struct Sipp {
@@ -26,7 +28,17 @@ pub struct Sipp {
 ///
 /// # Errors
 /// If ffmpeg fails or a file cannot be written.
-pub fn make_captures(folder: &Path, (width, height): (usize, usize), seconds: u16) -> Result<()> {
+pub fn make_captures(folder: &Path, size: (usize, usize), seconds: u16) -> Result<()> {
+    let pictures = make_pictures(folder, size, seconds)?;
+    let sound = sound::tone(8_000, f32::from(seconds), crate::room::ROOM_HZ, true);
+    wire::write_pcap(&[pack_pcmu(&sound), pictures], &folder.join(CAPTURE))
+}
+
+/// Only the pictures of [`make_captures`], which stand alone every two seconds.
+///
+/// # Errors
+/// If ffmpeg fails.
+pub fn make_pictures(folder: &Path, (width, height): (usize, usize), seconds: u16) -> Result<Vec<Played>> {
     let stream = folder.join("picture.h264");
     let file = stream.to_str().context("path is no text")?;
     let output = [
@@ -51,9 +63,7 @@ pub fn make_captures(folder: &Path, (width, height): (usize, usize), seconds: u1
         file,
     ];
     picture::make_video(width, height, 30, seconds * 30, &output)?;
-    let pictures = pack_h264(&std::fs::read(&stream)?, 30, H264);
-    let sound = sound::tone(8_000, f32::from(seconds), crate::room::ROOM_HZ, true);
-    wire::write_pcap(&[pack_pcmu(&sound), pictures], &folder.join("media.pcap"))
+    Ok(pack_h264(&std::fs::read(&stream)?, 30, H264))
 }
 
 /// As [`make_captures`], without pictures.
@@ -62,7 +72,7 @@ pub fn make_captures(folder: &Path, (width, height): (usize, usize), seconds: u1
 /// If the file cannot be written.
 pub fn make_sound(folder: &Path, seconds: u16) -> Result<()> {
     let sound = sound::tone(8_000, f32::from(seconds), crate::room::ROOM_HZ, true);
-    wire::write_pcap(&[pack_pcmu(&sound)], &folder.join("media.pcap"))
+    wire::write_pcap(&[pack_pcmu(&sound)], &folder.join(CAPTURE))
 }
 
 impl Sipp {

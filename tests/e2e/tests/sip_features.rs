@@ -1,12 +1,15 @@
 //! What rooms ask of SIP besides a plain call: asked by scripts, judged on the wire.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::gateway::{DOMAIN, MEETING};
-use e2e::process::eventually;
 use e2e::referee::{Capture, Evidence, RtpPacket};
+use e2e::room::ROOM_HZ;
 use e2e::scene::{PATIENCE, Scene, SceneConfig};
 use e2e::signalling::{self, SipMessage, first, nth};
 use e2e::sipp::{self, Sipp, in_dialog, with_description};
+use e2e::sound::tone;
+use e2e::wire;
+use std::net::{SocketAddr, UdpSocket};
 
 /// A scene with nobody in the meeting, and what the wire carries in it.
 struct Bench {
@@ -419,5 +422,161 @@ async fn keys_pressed_by_info_switch_the_layout() -> Result<()> {
     let bye = first(&wire.messages, "BYE")?;
     let reasons: Vec<&str> = bye.headers("Reason").collect();
     ensure!(reasons.iter().any(|reason| reason.starts_with("Q.850;cause=21")), "{reasons:?}");
+    Ok(())
+}
+
+/// A room's ports for pictures, held by the test: what the gateway sends can be answered.
+struct PicturePorts {
+    rtp: UdpSocket,
+    rtcp: UdpSocket,
+}
+
+impl PicturePorts {
+    fn open() -> Result<Self> {
+        let (rtp, rtcp) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+        rtp.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { rtp, rtcp })
+    }
+
+    /// sipp's keywords for the ports.
+    fn keys(&self) -> Result<[String; 6]> {
+        let key = |name: &str, socket: &UdpSocket| -> Result<[String; 3]> {
+            Ok(["-key".to_owned(), name.to_owned(), socket.local_addr()?.port().to_string()])
+        };
+        let ([a, b, c], [d, e, f]) = (key("picture", &self.rtp)?, key("feedback", &self.rtcp)?);
+        Ok([a, b, c, d, e, f])
+    }
+
+    /// Waits for a packet that begins a slice of this kind; its sender and SSRC.
+    fn wait(&self, slice: u8) -> Result<(SocketAddr, [u8; 4])> {
+        let mut packet = [0; 2_048];
+        loop {
+            let (length, from) = self.rtp.recv_from(&mut packet).context("the gateway sends no picture")?;
+            ensure!(length > 13, "a packet of {length} octets");
+            if begins(&packet[12..length]) == Some(slice) {
+                return Ok((from, [packet[8], packet[9], packet[10], packet[11]]));
+            }
+        }
+    }
+}
+
+/// H.264: a slice of a picture that needs others, and of one that stands alone.
+const DELTA: u8 = 1;
+const IDR: u8 = 5;
+
+/// The type of the NAL unit that begins in this packet, if one does.
+fn begins(payload: &[u8]) -> Option<u8> {
+    match payload {
+        [header, piece, ..] if header & 0x1f == 28 => (piece & 0x80 != 0).then_some(piece & 0x1f),
+        [header, ..] => Some(header & 0x1f),
+        [] => None,
+    }
+}
+
+/// An RTCP compound of an empty receiver report and feedback of `format` about `media` (RFC 4585 6.1).
+fn feedback(payload_type: u8, format: u8, media: [u8; 4], more: &[u8]) -> Vec<u8> {
+    const SENDER: [u8; 4] = [0, 0, 0, 7];
+    let mut packet = vec![0x80, 201, 0, 1];
+    packet.extend(SENDER);
+    packet.extend([0x80 | format, payload_type, 0, 2 + (more.len() / 4) as u8]);
+    packet.extend(SENDER);
+    packet.extend(media);
+    packet.extend(more);
+    packet
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_that_asks_for_a_keyframe_by_rtcp_or_info_gets_one_at_once() -> Result<()> {
+    let bench = Bench::new("sip-keyframe").await?;
+    let ports = PicturePorts::open()?;
+    let offer = sipp::offer("a=rtcp:[feedback]\n").replace("[media_port+2]", "[picture]");
+    let update = "Content-Type: application/media_control+xml\nContent-Length: [len]\n\n<?xml version=\"1.0\"?>\n\
+        <media_control><vc_primitive><to_encoder><picture_fast_update/></to_encoder></vc_primitive></media_control>\n";
+    // Nobody is in the meeting: the picture changes once a second, and none of itself stands alone.
+    let steps = [
+        invite(&offer),
+        sipp::expect_final(200),
+        ack(),
+        sipp::pause(1_500),
+        in_dialog("INFO", 2, update),
+        sipp::expect(200),
+        sipp::mark("informed"),
+    ];
+    let keys = ports.keys()?;
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let script = bench.script(&[&steps[..], &until_hung_up()[..]].concat(), &keys)?;
+    script.reached("informed", PATIENCE).await?;
+    ports.rtp.set_nonblocking(true)?;
+    while ports.rtp.recv(&mut [0; 2_048]).is_ok() {}
+    ports.rtp.set_nonblocking(false)?;
+
+    let (gateway, ssrc) = ports.wait(DELTA)?;
+    let control = SocketAddr::new(gateway.ip(), gateway.port() + 1);
+    ports.rtcp.send_to(&feedback(206, 1, ssrc, &[]), control)?;
+    ports.wait(IDR)?;
+    ports.wait(DELTA)?;
+    let full_intra_request = [&ssrc[..], &[1, 0, 0, 0]].concat();
+    ports.rtcp.send_to(&feedback(206, 4, [0; 4], &full_intra_request), control)?;
+    ports.wait(IDR)?;
+    ports.wait(DELTA)?;
+    let device = bench.scene.room_in_meeting().await?.device;
+    ensure!(bench.scene.simulator().kick(&device), "nobody to remove");
+    script.finish(PATIENCE)?;
+    let wire = bench.end()?;
+
+    let rtcp = ports.rtcp.local_addr()?.port();
+    let asked = wire.evidence.fields(&format!("udp.srcport=={rtcp}"), &[], &["frame.time_epoch"])?;
+    let mut asked: Vec<f64> = asked.iter().flatten().filter_map(|at| at.parse().ok()).collect();
+    asked.push(first(&wire.messages, "INFO")?.at);
+    ensure!(asked.len() == 3, "asked at {asked:?}");
+    let sent = wire.evidence.rtp(gateway.port())?;
+    let alone: Vec<f64> =
+        sent.iter().filter(|packet| begins(&packet.payload) == Some(IDR)).map(|packet| packet.at).collect();
+    for at in asked {
+        let next = alone.iter().find(|idr| **idr > at).context("no picture that stands alone")?;
+        ensure!(next - at < 0.5, "a keyframe came {} s after it was asked for", next - at);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_that_knows_no_rtcp_feedback_is_asked_for_a_keyframe_by_info() -> Result<()> {
+    let bench = Bench::new("sip-ask-info").await?;
+    let folder = bench.scene.lab.folder("script")?;
+    let mut pictures = sipp::make_pictures(&folder, (320, 180), 4)?;
+    // The first picture, on which the others stand, is missing.
+    pictures.retain(|packet| packet.at > 0.01);
+    let tone = wire::pack_pcmu(&tone(8_000, 4.0, ROOM_HZ, false));
+    wire::write_pcap(&[tone, pictures], &folder.join(sipp::CAPTURE))?;
+    let offer: String = sipp::offer("")
+        .lines()
+        .filter(|line| !line.contains("rtcp-fb"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let steps = [
+        invite(&offer),
+        sipp::expect_final(200),
+        ack(),
+        sipp::play().to_owned(),
+        "<recv request=\"INFO\"/>".to_owned(),
+        sipp::answer_ok(),
+        sipp::mark("asked"),
+        // It asks again until the next picture that stands alone, which comes with the capture.
+        "<label id=\"1\"/><recv request=\"INFO\" optional=\"true\" next=\"2\"/><recv request=\"BYE\" next=\"3\"/>\
+         <label id=\"2\"/>"
+            .to_owned(),
+        sipp::answer_ok().replace("<send", "<send next=\"1\""),
+        "<label id=\"3\"/>".to_owned(),
+        sipp::answer_ok(),
+    ];
+    let script = bench.script(&steps, &[])?;
+    script.reached("asked", PATIENCE).await?;
+    let device = bench.scene.room_in_meeting().await?.device;
+    ensure!(bench.scene.simulator().kick(&device), "nobody to remove");
+    script.finish(PATIENCE)?;
+    let wire = bench.end()?;
+    let info = first(&wire.messages, "INFO")?;
+    ensure!(info.header("Content-Type") == Some("application/media_control+xml"), "{}", info.text);
+    ensure!(info.body().contains("<picture_fast_update/>"), "{}", info.text);
     Ok(())
 }
