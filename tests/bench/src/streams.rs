@@ -121,34 +121,6 @@ pub fn vp8_payloads(frame: &[u8]) -> Vec<Vec<u8>> {
     frame.chunks(MTU).enumerate().map(part).collect()
 }
 
-/// Appends what an RTP payload of H.264 holds to an Annex B stream (RFC 6184: single NAL unit, STAP-A, FU-A).
-pub fn unpack_h264(payload: &[u8], stream: &mut Vec<u8>) {
-    const START: [u8; 4] = [0, 0, 0, 1];
-    match payload.first().map(|header| header & 0x1f) {
-        Some(24) => {
-            let mut rest = &payload[1..];
-            while let [high, low, tail @ ..] = rest {
-                let length = usize::from(u16::from_be_bytes([*high, *low])).min(tail.len());
-                stream.extend_from_slice(&START);
-                stream.extend_from_slice(&tail[..length]);
-                rest = &tail[length..];
-            }
-        }
-        Some(28) if payload.len() > 2 => {
-            if payload[1] & 0x80 != 0 {
-                stream.extend_from_slice(&START);
-                stream.push(payload[0] & 0xe0 | payload[1] & 0x1f);
-            }
-            stream.extend_from_slice(&payload[2..]);
-        }
-        Some(1..=23) => {
-            stream.extend_from_slice(&START);
-            stream.extend_from_slice(payload);
-        }
-        _ => {}
-    }
-}
-
 /// Appends what an RTP payload of VP8 holds to a frame.
 pub fn unpack_vp8(payload: &[u8], frame: &mut Vec<u8>) {
     let Some(&first) = payload.first() else { return };
@@ -248,7 +220,7 @@ mod tests {
         let mut stream = Vec::new();
         for payload in h264_payloads(&nals) {
             assert!(payload.len() <= 1_200);
-            unpack_h264(&payload, &mut stream);
+            e2e::wire::unpack_h264(&payload, &mut stream);
         }
         assert_eq!(stream, annex_b(&nals));
         assert_eq!(access_units(&[annex_b(&nals), annex_b(&nals)].concat()), [nals.clone(), nals]);

@@ -4,6 +4,7 @@
 use crate::lab::Lab;
 use crate::process::Process;
 use anyhow::Result;
+use meet_sim::browser::FLAGS;
 
 /// Pitch of the browser's own tone in Hz.
 pub const BROWSER_HZ: f32 = 1_000.0;
@@ -21,7 +22,11 @@ impl Browser {
     pub fn open(lab: &Lab, name: &str, url: &str) -> Result<Self> {
         let profile = lab.folder(name)?;
         let process = Process::start("chromium", |command| {
-            command.arg(format!("--user-data-dir={}", profile.display())).args(FLAGS).arg(url);
+            command
+                .arg(format!("--user-data-dir={}", profile.display()))
+                .args(FLAGS)
+                .arg("--enable-logging=stderr")
+                .arg(url);
         })?;
         Ok(Self { process })
     }
@@ -32,25 +37,3 @@ impl Browser {
         self.process.printed()
     }
 }
-
-/// Headless, with camera and microphone granted, on loopback, and silent towards the outside.
-const FLAGS: &[&str] = &[
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-background-timer-throttling",
-    "--disable-renderer-backgrounding",
-    "--disable-backgrounding-occluded-windows",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-    "--allow-loopback-in-peer-connection",
-    "--disable-features=WebRtcHideLocalIpsWithMdns",
-    "--autoplay-policy=no-user-gesture-required",
-    "--enable-logging=stderr",
-];

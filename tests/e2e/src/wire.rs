@@ -208,7 +208,8 @@ pub fn h264_pictures(packets: &[RtpPacket]) -> Result<Vec<SeenPicture>> {
     Ok(times.into_iter().zip(frames).map(picture).collect())
 }
 
-fn unpack_h264(payload: &[u8], stream: &mut Vec<u8>) {
+/// Appends what an RTP payload of H.264 holds to an Annex B stream (RFC 6184: single NAL unit, STAP-A, FU-A).
+pub fn unpack_h264(payload: &[u8], stream: &mut Vec<u8>) {
     const START: [u8; 4] = [0, 0, 0, 1];
     match payload.first().map(|header| header & 0x1f) {
         Some(24) => {

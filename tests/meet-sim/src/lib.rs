@@ -11,6 +11,7 @@
 //!
 //! Start with [`Simulator`], then [`conference`], then [`sfu`].
 
+pub mod browser;
 pub mod conference;
 pub mod config;
 pub mod jwt;

@@ -225,7 +225,7 @@ impl Player {
         let new = || Shown { first: now, last: now, timestamp: header.timestamp, data: Vec::new() };
         let mut open = open.unwrap_or_else(new);
         open.last = now;
-        streams::unpack_h264(payload, &mut open.data);
+        e2e::wire::unpack_h264(payload, &mut open.data);
         self.log().picture_bytes += payload.len() as u64;
         if header.marker {
             self.keep(open);

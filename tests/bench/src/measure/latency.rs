@@ -152,7 +152,7 @@ fn read_h264(pictures: &[Passing], place: Place) -> Result<Vec<Sighting>> {
     for picture in pictures {
         let mut data = Vec::new();
         for payload in in_order(&picture.packets) {
-            streams::unpack_h264(payload, &mut data);
+            e2e::wire::unpack_h264(payload, &mut data);
         }
         if decoder.decode(&data, &mut shown).is_ok_and(|decoded| decoded != codecs::Decoded::Nothing) {
             sightings.extend(number(&shown, place).map(|number| Sighting { number, at: picture.first }));
