@@ -1,4 +1,5 @@
-//! What peers send that the grammar does not allow and that is taken all the same, each with its evidence.
+//! What peers send that the grammar does not allow and that is taken all the same, and what they cannot take, each with its
+//! evidence.
 //!
 //! | quirk | seen from | read as |
 //! |---|---|---|
@@ -12,6 +13,7 @@
 //! | lines that end in a bare LF | hand-written clients | as CRLF, in [`message`](crate::message) |
 //! | datagrams of NUL or CRLF only | NAT keep-alives of phones, RFC 5626 4.4.1 | keep-alive ([`is_keep_alive`]) |
 //! | no Content-Length on a stream, and no body | minimal stacks in keep-alive OPTIONS | 0, in [`framing`](crate::framing) |
+//! | a device that gives up when any challenge names another algorithm than MD5 | baresip 1.0 (libre 1.1): "Function not implemented" | it is offered MD5 alone ([`knows_md5_alone`]) |
 //! | `algorithm="MD5"`, `qop=auth` the wrong way round about quotes | RFC 2617-era registrars | either, in [`digest`](crate::digest) |
 
 use std::borrow::Cow;
@@ -65,6 +67,12 @@ pub(crate) fn ends_a_line(head: &[u8]) -> bool {
 /// Whether a datagram is only there to keep a NAT's mapping alive.
 pub(crate) fn is_keep_alive(datagram: &[u8]) -> bool {
     datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0))
+}
+
+/// Whether a device of this name cannot choose among challenges: RFC 2617 3.2.1 has it ignore algorithms that it does not
+/// know, but it gives up on the first of them.
+pub(crate) fn knows_md5_alone(user_agent: &str) -> bool {
+    user_agent.starts_with("baresip ")
 }
 
 #[cfg(test)]

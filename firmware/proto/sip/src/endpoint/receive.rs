@@ -17,8 +17,9 @@ use super::session::Session;
 use super::{Endpoint, MAX_SESSIONS, Policy, body, not_taken, options};
 use crate::dialog::DialogId;
 use crate::digest::Access;
-use crate::headers::{NameAddr, Via};
+use crate::headers::{Challenge, NameAddr, Via};
 use crate::message::{Message, Method, ParseError, Request, Response};
+use crate::quirks;
 use crate::registrar::{Change, MIN_EXPIRES, Refusal};
 use crate::transaction::{MergeKey, ServerInput, ServerKey};
 use crate::uri::{Scheme, Uri};
@@ -223,7 +224,10 @@ impl Endpoint {
     fn challenge(&mut self, tx: ServerId, request: &Request, access: &Access) {
         self.core.counters.challenged += 1;
         let mut response = self.core.answer(request, self.digest.status());
-        for (name, challenge) in self.digest.challenges(self.core.now, access) {
+        let only_md5 = request.headers.user_agent().is_some_and(quirks::knows_md5_alone);
+        let offered = |challenge: &Challenge| !only_md5 || challenge.params.get("algorithm") == Some("MD5");
+        let challenges = self.digest.challenges(self.core.now, access).into_iter();
+        for (name, challenge) in challenges.filter(|(_, challenge)| offered(challenge)) {
             response.headers.push(name, challenge);
         }
         self.core.respond(tx, &response);

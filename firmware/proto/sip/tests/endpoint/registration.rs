@@ -62,6 +62,18 @@ fn a_wrong_password_and_an_unknown_device_do_not_register() {
 }
 
 #[test]
+fn a_challenge_offers_the_best_algorithm_first_and_md5_alone_to_a_device_that_cannot_choose() {
+    let algorithms = |lines: &str| -> Vec<String> {
+        let challenge = send(&mut Lone::new(), &register("a", 1, lines));
+        let challenges = challenge.headers.www_authenticate();
+        challenges.iter().filter_map(|one| one.params.get("algorithm").map(str::to_owned)).collect()
+    };
+    assert_eq!(algorithms("Contact: <sip:room@10.0.0.9>\r\n"), ["SHA-256", "MD5"]);
+    let baresip = "Contact: <sip:room@10.0.0.9>\r\nUser-Agent: baresip v1.0.0 (x86_64/linux)\r\n";
+    assert_eq!(algorithms(baresip), ["MD5"]);
+}
+
+#[test]
 fn an_open_box_registers_anybody_and_refuses_brief_registrations() {
     let mut lone = Lone::with(Transport::Udp, |config| config.challenge = Policy::Open);
     let brief = lone.answer(&request("REGISTER", "a", "Contact: <sip:x@10.0.0.9>;expires=10\r\n"));
