@@ -44,7 +44,7 @@ pub struct Listening {
 }
 
 /// Sockets that are bound, before any loop runs.
-struct Bound {
+pub(crate) struct Bound {
     udp: Vec<Udp>,
     tcp: Vec<std::net::TcpListener>,
     tls: Vec<std::net::TcpListener>,
@@ -120,7 +120,7 @@ impl Gateway {
 }
 
 impl Bound {
-    fn listening(&self) -> Result<Listening> {
+    pub(crate) fn listening(&self) -> Result<Listening> {
         let of = |listeners: &[std::net::TcpListener]| -> std::io::Result<Vec<SocketAddr>> {
             listeners.iter().map(std::net::TcpListener::local_addr).collect()
         };
@@ -129,7 +129,7 @@ impl Bound {
     }
 }
 
-fn bind(config: &Config) -> Result<Bound> {
+pub(crate) fn bind(config: &Config) -> Result<Bound> {
     let udp = config
         .sip
         .udp
@@ -151,7 +151,7 @@ fn bind(config: &Config) -> Result<Bound> {
 }
 
 /// Makes the shard, inside its own runtime.
-fn shard(
+pub(crate) fn shard(
     config: Arc<Config>,
     bound: Bound,
     sender: mpsc::Sender<Event>,

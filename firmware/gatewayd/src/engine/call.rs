@@ -34,7 +34,7 @@ pub struct Call {
     machine: call::Call,
     caller: CallerLeg,
     conference: Option<ConferenceLeg>,
-    caller_sockets: Vec<PooledUdp>,
+    caller_sockets: [PooledUdp; 4],
     conference_socket: Option<PooledUdp>,
     received: HashMap<(Side, StreamId), RecvStream>,
     wakes: Wakes,
@@ -94,7 +94,7 @@ impl Call {
         machine: call::Call,
         session: SessionId,
         caller: CallerLeg,
-        caller_sockets: Vec<PooledUdp>,
+        caller_sockets: [PooledUdp; 4],
         now: Instant,
     ) -> Self {
         let id = machine.id();

@@ -7,10 +7,10 @@ use crate::net::connection::{Connection, Connections};
 use crate::net::dns::Names;
 use crate::net::https::LocalPorts;
 use crate::net::poller::{Poller, Token};
-use crate::net::udp::Udp;
-use base::Machine;
+use crate::net::udp::{Udp, Waiting};
 use base::ids::SessionId;
 use base::machine::Output;
+use base::{Machine, limits};
 use bytes::Bytes;
 use sip::endpoint::{Effect, Endpoint, Flow, Input, RouteId, Target, Transport};
 use sip::session::SessionEvent;
@@ -24,6 +24,8 @@ use tracing::{debug, info};
 
 /// Longest that opening a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
+/// SIP messages read at once. Few, because each may be large and takes far longer than a media packet.
+const MESSAGES: usize = 16;
 
 /// What it takes to open connections of our own.
 #[derive(Clone)]
@@ -46,6 +48,7 @@ pub struct SipSide {
     udp: Vec<Udp>,
     writers: HashMap<Flow, mpsc::Sender<Bytes>>,
     dialer: Dialer,
+    receiver: Receiver,
     wake: Option<Instant>,
 }
 
@@ -58,7 +61,8 @@ impl SipSide {
         for (i, socket) in udp.iter().enumerate() {
             poller.add(socket, Token(i as u64))?;
         }
-        Ok(Self { endpoint, udp, writers: HashMap::new(), dialer, wake: None })
+        let receiver = Receiver::new(MESSAGES, limits::SIP_MESSAGE_BYTES);
+        Ok(Self { endpoint, udp, writers: HashMap::new(), dialer, receiver, wake: None })
     }
 
     /// Whether this token is one of the UDP sockets'.
@@ -85,22 +89,21 @@ impl SipSide {
         self.writers.len()
     }
 
-    /// Reads everything that waits on a UDP socket. Returns what sessions have to tell.
-    pub fn readable(&mut self, token: Token, receiver: &mut Receiver) -> Vec<(SessionId, SessionEvent)> {
-        let mut told = Vec::new();
-        let index = usize::try_from(token.0).unwrap_or(usize::MAX);
-        while let Some(socket) = self.udp.get(index)
-            && socket.receive(receiver)
-        {
-            let local = socket.local();
-            let clocks = ClockPair::read();
-            for datagram in receiver.datagrams() {
-                let flow = Flow { transport: Transport::Udp, local, remote: datagram.from, connection: 0 };
-                let input = Input::Received { flow, data: datagram.data };
-                self.turn(clocks.arrival(datagram.stamp), input, &mut told);
-            }
+    /// Reads one batch of what waits on a UDP socket. What sessions have to tell goes to `told`.
+    pub fn readable(&mut self, token: Token, told: &mut impl Extend<(SessionId, SessionEvent)>) -> Waiting {
+        let Some(socket) = usize::try_from(token.0).ok().and_then(|index| self.udp.get(index)) else {
+            return Waiting::Nothing;
+        };
+        let (local, waiting, clocks) =
+            (socket.local(), socket.receive(&mut self.receiver), ClockPair::read());
+        let receiver = std::mem::take(&mut self.receiver);
+        for datagram in receiver.datagrams() {
+            let flow = Flow { transport: Transport::Udp, local, remote: datagram.from, connection: 0 };
+            let input = Input::Received { flow, data: datagram.data };
+            told.extend(self.step(clocks.arrival(datagram.stamp), input));
         }
-        told
+        self.receiver = receiver;
+        waiting
     }
 
     /// A UDP socket takes packets again.
@@ -123,13 +126,7 @@ impl SipSide {
 
     /// Turns the endpoint. Returns what sessions have to tell.
     pub fn step(&mut self, now: Instant, input: Input<'_>) -> Vec<(SessionId, SessionEvent)> {
-        let mut told = Vec::new();
-        self.turn(now, input, &mut told);
-        told
-    }
-
-    fn turn(&mut self, now: Instant, input: Input<'_>, told: &mut Vec<(SessionId, SessionEvent)>) {
-        let mut effects = Vec::new();
+        let (mut told, mut effects) = (Vec::new(), Vec::new());
         self.wake = self.endpoint.step(now, input, |output| match output {
             Output::Effect(effect) => effects.push(effect),
             Output::Event(sip::endpoint::Event::Session { id, event }) => told.push((id, event)),
@@ -139,6 +136,7 @@ impl SipSide {
             Output::Event(event) => info!(?event, "SIP endpoint"),
         });
         effects.into_iter().for_each(|effect| self.take(effect));
+        told
     }
 
     fn take(&mut self, effect: Effect) {

@@ -3,7 +3,6 @@
 //! Own headers rather than nix's `MultiHeaders`, which leaves `msg_controllen` and `msg_namelen` as the kernel shortened
 //! them: after one packet without a stamp every later one would lose its stamp.
 
-use base::limits::DATAGRAM_BYTES;
 use nix::libc;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -15,14 +14,24 @@ use std::{io, ptr};
 pub const BATCH: usize = 32;
 const CONTROL_BYTES: usize = 128;
 
-/// Room for one batch of received datagrams; used again for every call.
+/// Room for one batch of received datagrams; used again for every call. The default has no room.
+#[derive(Default)]
 pub struct Receiver {
-    buffers: Vec<[u8; DATAGRAM_BYTES]>,
-    control: Vec<Control>,
-    names: Vec<libc::sockaddr_storage>,
-    lengths: [usize; BATCH],
-    control_lengths: [usize; BATCH],
+    /// Longest datagram taken.
+    bytes: usize,
+    data: Vec<u8>,
+    slots: Vec<Slot>,
     received: usize,
+}
+
+/// What the kernel says of one datagram.
+#[derive(Clone, Copy)]
+struct Slot {
+    control: Control,
+    control_length: usize,
+    name: libc::sockaddr_storage,
+    /// `None` if it was longer than there was room.
+    length: Option<usize>,
 }
 
 #[derive(Clone, Copy)]
@@ -34,29 +43,30 @@ struct Control([u8; CONTROL_BYTES]);
 pub struct Datagram<'a> {
     /// Who sent it.
     pub from: SocketAddr,
-    /// Its bytes, cut at [`DATAGRAM_BYTES`].
+    /// All of it.
     pub data: &'a [u8],
     /// When the kernel or the card saw it, since the Unix epoch.
     pub stamp: Option<Duration>,
 }
 
-impl Default for Receiver {
-    fn default() -> Self {
+impl Receiver {
+    /// Room for `count` datagrams, at most [`BATCH`], of at most `bytes` each. Memory that no datagram needed is not touched.
+    #[must_use]
+    pub fn new(count: usize, bytes: usize) -> Self {
+        let count = count.min(BATCH);
         // SAFETY: sockaddr_storage is plain data; all zeroes is a valid value of it (AF_UNSPEC).
         let name: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
-        Self {
-            buffers: vec![[0; DATAGRAM_BYTES]; BATCH],
-            control: vec![Control([0; CONTROL_BYTES]); BATCH],
-            names: vec![name; BATCH],
-            lengths: [0; BATCH],
-            control_lengths: [0; BATCH],
-            received: 0,
-        }
+        let slot = Slot { control: Control([0; CONTROL_BYTES]), control_length: 0, name, length: None };
+        Self { bytes, data: vec![0; count * bytes], slots: vec![slot; count], received: 0 }
     }
-}
 
-impl Receiver {
-    /// Takes what waits on the socket, up to [`BATCH`] datagrams, without blocking.
+    /// How many datagrams it takes at once.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Takes what waits on the socket, as far as there is room, without blocking.
     ///
     /// # Errors
     /// `WouldBlock` when nothing waits; what else the kernel says, such as `ConnectionRefused` after an ICMP error.
@@ -64,77 +74,82 @@ impl Receiver {
         self.received = 0;
         let mut iovs = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
         let mut headers: [MaybeUninit<libc::mmsghdr>; BATCH] = [const { MaybeUninit::zeroed() }; BATCH];
-        for (i, header) in headers.iter_mut().enumerate() {
-            iovs[i] = libc::iovec { iov_base: self.buffers[i].as_mut_ptr().cast(), iov_len: DATAGRAM_BYTES };
+        let places = self.data.chunks_exact_mut(self.bytes.max(1)).zip(&mut self.slots);
+        let mut count = 0;
+        for ((data, slot), (iov, header)) in places.zip(iovs.iter_mut().zip(&mut headers)) {
+            *iov = libc::iovec { iov_base: data.as_mut_ptr().cast(), iov_len: data.len() };
             // SAFETY: mmsghdr is plain data; zeroed above, which is valid for it.
             let message = unsafe { &mut header.assume_init_mut().msg_hdr };
-            message.msg_name = (&raw mut self.names[i]).cast();
+            message.msg_name = (&raw mut slot.name).cast();
             message.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-            message.msg_iov = &raw mut iovs[i];
+            message.msg_iov = iov;
             message.msg_iovlen = 1;
-            message.msg_control = (&raw mut self.control[i]).cast();
+            message.msg_control = (&raw mut slot.control).cast();
             message.msg_controllen = CONTROL_BYTES as _;
+            count += 1;
         }
-        // SAFETY: every header points at buffers of the lengths it states, which outlive the call.
-        let count = unsafe {
+        // SAFETY: each of the first `count` headers points at buffers of the lengths it states, which outlive the call.
+        let received = unsafe {
             libc::recvmmsg(
                 fd.as_raw_fd(),
                 headers.as_mut_ptr().cast(),
-                BATCH as libc::c_uint,
+                count,
                 libc::MSG_DONTWAIT as _,
                 ptr::null_mut(),
             )
         };
-        let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
-        for (i, header) in headers.iter().enumerate().take(count) {
+        let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
+        for (slot, header) in self.slots.iter_mut().zip(&headers).take(received) {
             // SAFETY: zeroed at the start and filled in by the kernel.
             let header = unsafe { header.assume_init_ref() };
-            self.lengths[i] = (header.msg_len as usize).min(DATAGRAM_BYTES);
-            self.control_lengths[i] = header.msg_hdr.msg_controllen.min(CONTROL_BYTES);
+            let whole = header.msg_hdr.msg_flags & libc::MSG_TRUNC == 0;
+            slot.length = whole.then(|| (header.msg_len as usize).min(self.bytes));
+            slot.control_length = header.msg_hdr.msg_controllen.min(CONTROL_BYTES);
         }
-        self.received = count;
-        Ok(count)
+        self.received = received;
+        Ok(received)
     }
 
-    /// What the last [`receive`](Self::receive) took.
+    /// What the last [`receive`](Self::receive) took, without what was too long.
     pub fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
-        (0..self.received).filter_map(|i| {
+        let places = self.data.chunks_exact(self.bytes.max(1)).zip(&self.slots).take(self.received);
+        places.filter_map(|(data, slot)| {
             Some(Datagram {
-                from: address(&self.names[i])?,
-                data: &self.buffers[i][..self.lengths[i]],
-                stamp: stamp(&self.control[i].0[..self.control_lengths[i]]),
+                from: address(&slot.name)?,
+                data: data.get(..slot.length?)?,
+                stamp: stamp(slot.control.0.get(..slot.control_length)?),
             })
         })
     }
 }
 
-/// Sends `packets` in order and returns how many the kernel took; fewer means that its buffer is full.
+/// Sends the first of `packets`, at most [`BATCH`], in order, and returns how many the kernel took; fewer than there were
+/// means that its buffer is full.
 ///
 /// # Errors
 /// What the kernel says of the first packet.
-pub fn send(fd: BorrowedFd<'_>, packets: &[(SocketAddr, &[u8])]) -> io::Result<usize> {
-    let packets = &packets[..packets.len().min(BATCH)];
-    let mut names: [MaybeUninit<libc::sockaddr_storage>; BATCH] = [const { MaybeUninit::zeroed() }; BATCH];
+pub fn send<'a>(
+    fd: BorrowedFd<'_>,
+    packets: impl Iterator<Item = (SocketAddr, &'a [u8])>,
+) -> io::Result<usize> {
+    let mut names: [MaybeUninit<libc::sockaddr_storage>; BATCH] = [const { MaybeUninit::uninit() }; BATCH];
     let mut iovs = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
     let mut headers: [MaybeUninit<libc::mmsghdr>; BATCH] = [const { MaybeUninit::zeroed() }; BATCH];
-    for (i, (to, data)) in packets.iter().enumerate() {
-        iovs[i] = libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
-        let length = write_address(*to, &mut names[i]);
+    let mut count = 0;
+    let places = names.iter_mut().zip(iovs.iter_mut().zip(&mut headers));
+    for ((to, data), (name, (iov, header))) in packets.zip(places) {
+        *iov = libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
         // SAFETY: mmsghdr is plain data; zeroed above, which is valid for it.
-        let message = unsafe { &mut headers[i].assume_init_mut().msg_hdr };
-        message.msg_name = names[i].as_mut_ptr().cast();
-        message.msg_namelen = length;
-        message.msg_iov = &raw mut iovs[i];
+        let message = unsafe { &mut header.assume_init_mut().msg_hdr };
+        message.msg_namelen = write_address(to, name);
+        message.msg_name = name.as_mut_ptr().cast();
+        message.msg_iov = iov;
         message.msg_iovlen = 1;
+        count += 1;
     }
-    // SAFETY: `packets.len()` headers are set up; the kernel only reads the buffers they point at, which outlive the call.
+    // SAFETY: `count` headers are set up; the kernel only reads the buffers they point at, which outlive the call.
     let sent = unsafe {
-        libc::sendmmsg(
-            fd.as_raw_fd(),
-            headers.as_mut_ptr().cast(),
-            packets.len() as libc::c_uint,
-            libc::MSG_DONTWAIT as _,
-        )
+        libc::sendmmsg(fd.as_raw_fd(), headers.as_mut_ptr().cast(), count, libc::MSG_DONTWAIT as _)
     };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }

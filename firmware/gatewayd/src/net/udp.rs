@@ -1,6 +1,6 @@
 //! A UDP socket of the box: non-blocking, stamped by the kernel, read and written in batches.
 
-use super::batch::{self, BATCH, Receiver};
+use super::batch::{self, Receiver};
 use bytes::Bytes;
 use nix::sys::socket::sockopt::{RcvBuf, SndBuf, Timestamping};
 use nix::sys::socket::{TimestampingFlag, setsockopt};
@@ -13,6 +13,15 @@ use std::os::fd::{AsFd, BorrowedFd};
 const KERNEL_BUFFER_BYTES: usize = 512 * 1024;
 /// Packets kept while the kernel's buffer is full; the oldest goes first.
 const BACKLOG: usize = 512;
+
+/// What a read left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// Nothing; the poller tells when something comes.
+    Nothing,
+    /// Perhaps more: read again.
+    More,
+}
 
 /// A bound UDP socket with its outgoing queue.
 #[derive(Debug)]
@@ -72,9 +81,8 @@ impl Udp {
     /// for the protocols above that is a lost packet.
     pub fn flush(&mut self) {
         while !self.queue.is_empty() {
-            let packets: Vec<(SocketAddr, &[u8])> =
-                self.queue.iter().take(BATCH).map(|(to, data)| (*to, &data[..])).collect();
-            match batch::send(self.socket.as_fd(), &packets) {
+            let packets = self.queue.iter().map(|(to, data)| (*to, &data[..]));
+            match batch::send(self.socket.as_fd(), packets) {
                 Ok(sent) => drop(self.queue.drain(..sent)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -88,9 +96,13 @@ impl Udp {
         }
     }
 
-    /// Reads what waits, up to one batch, into `into`. False when nothing waited.
-    pub fn receive(&self, into: &mut Receiver) -> bool {
-        matches!(into.receive(self.socket.as_fd()), Ok(count) if count > 0)
+    /// Reads what waits into `into`, as far as that has room. A batch that is not full was the last: whatever comes later
+    /// makes the socket readable anew.
+    pub fn receive(&self, into: &mut Receiver) -> Waiting {
+        match into.receive(self.socket.as_fd()) {
+            Ok(count) if count == into.room() => Waiting::More,
+            Ok(_) | Err(_) => Waiting::Nothing,
+        }
     }
 }
 
@@ -102,6 +114,7 @@ impl AsFd for Udp {
 
 #[cfg(test)]
 mod tests {
+    use super::super::batch::BATCH;
     use super::*;
     use crate::net::clock::ClockPair;
     use std::time::Duration;
@@ -124,10 +137,10 @@ mod tests {
         let before = ClockPair::read();
         sender.flush();
         let mut seen = Vec::new();
-        let mut batch = Receiver::default();
+        let mut batch = Receiver::new(BATCH, 2_048);
         while seen.len() < 40 {
             wait_readable(&receiver);
-            assert!(receiver.receive(&mut batch));
+            receiver.receive(&mut batch);
             let clocks = ClockPair::read();
             for datagram in batch.datagrams() {
                 assert_eq!(datagram.from, sender.local());
@@ -139,18 +152,20 @@ mod tests {
             }
         }
         assert_eq!(seen, (0..40).map(|i| (i, usize::from(i) + 1)).collect::<Vec<_>>());
-        assert!(!receiver.receive(&mut batch), "nothing is left");
+        assert_eq!(receiver.receive(&mut batch), Waiting::Nothing);
+        assert_eq!(batch.datagrams().count(), 0, "nothing is left");
     }
 
     #[test]
     fn stamps_survive_a_batch_that_came_without_names() {
         let (mut sender, receiver) = (loopback(), loopback());
-        let mut batch = Receiver::default();
+        let mut batch = Receiver::new(BATCH, 2_048);
         for _ in 0..3 {
             sender.queue(receiver.local(), Bytes::from_static(b"x"));
             sender.flush();
             wait_readable(&receiver);
-            assert!(receiver.receive(&mut batch));
+            receiver.receive(&mut batch);
+            assert_eq!(batch.datagrams().count(), 1);
             assert!(batch.datagrams().all(|d| d.stamp.is_some() && d.from == sender.local()));
         }
     }
@@ -164,6 +179,33 @@ mod tests {
             sender.flush();
         }
         wait_readable(&receiver);
-        assert!(receiver.receive(&mut Receiver::default()));
+        let mut batch = Receiver::new(BATCH, 2_048);
+        receiver.receive(&mut batch);
+        assert_eq!(batch.datagrams().count(), 1);
+    }
+
+    #[test]
+    fn a_full_batch_says_that_more_may_wait() {
+        let (mut sender, receiver) = (loopback(), loopback());
+        (0..5).for_each(|_| sender.queue(receiver.local(), Bytes::from_static(b"x")));
+        sender.flush();
+        wait_readable(&receiver);
+        let mut batch = Receiver::new(4, 2_048);
+        assert_eq!((receiver.receive(&mut batch), batch.datagrams().count()), (Waiting::More, 4));
+        assert_eq!((receiver.receive(&mut batch), batch.datagrams().count()), (Waiting::Nothing, 1));
+    }
+
+    #[test]
+    fn what_is_longer_than_the_room_is_left_out_and_not_cut() {
+        let (mut sender, receiver) = (loopback(), loopback());
+        for bytes in [8, 9, 7] {
+            sender.queue(receiver.local(), Bytes::from(vec![b'x'; bytes]));
+        }
+        sender.flush();
+        wait_readable(&receiver);
+        let mut batch = Receiver::new(BATCH, 8);
+        receiver.receive(&mut batch);
+        let seen: Vec<usize> = batch.datagrams().map(|datagram| datagram.data.len()).collect();
+        assert_eq!(seen, [8, 7]);
     }
 }

@@ -1,0 +1,202 @@
+//! How a shard's calls begin, are turned, and end.
+//!
+//! ```text
+//!  Invite ─▶ incoming: four ports, a leg, a call ─▶ guarded ─┬─ wishes ─▶ grant ─▶ endpoint, request, conference leg
+//!                                                   ▲  │     └─ ended ──▶ forget: all is given back
+//!                                                   └──┘ any work        panic ─▶ crashed: forget, and the caller is told
+//! ```
+
+use super::{Shard, Slot};
+use crate::control::{EndedCall, REMEMBERED};
+use crate::engine::call::{Call, Wish, Work};
+use crate::engine::leg::CallerLeg;
+use crate::media::Plane;
+use crate::net::poller::Token;
+use crate::net::ports::PooledUdp;
+use base::ids::{CallId, SessionId};
+use base::leg::{Join, Port};
+use base::{Cause, Fault, Kind};
+use domain::call::{CallInput, Operator};
+use domain::media::Side;
+use domain::status::Meter;
+use meet::ConferenceLeg;
+use rand::Rng;
+use sip::endpoint::Input;
+use sip::session::SessionCommand;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+use tracing::{error, warn};
+
+impl Shard {
+    /// A new caller: it gets four media ports, or 503. It is routed in the same turn, so one that no rule takes gives
+    /// them back at once.
+    pub(super) fn incoming(&mut self, now: Instant, session: SessionId) {
+        let Some(sockets) = self.caller_sockets() else {
+            warn!("no media port is free; a caller is refused");
+            let full = SessionCommand::End(Cause::new(Fault::Gateway, Kind::NoCapacity));
+            return self.endpoint(now, Input::Session { id: session, command: full });
+        };
+        let id = CallId(self.next_call);
+        self.next_call += 1;
+        let config = sip::leg::Config {
+            silence: self.parts.config.media.silence,
+            ..sip::leg::Config::new(
+                self.parts.advertised,
+                sockets.each_ref().map(|socket| socket.udp.local()),
+                format!("{:016x}", self.rng.next_u64()),
+            )
+        };
+        let leg = sip::leg::Leg::new(config, self.parts.epoch, self.seed());
+        let machine = domain::call::Call::new(id, Arc::clone(&self.parts.config));
+        let slot = Slot {
+            call: Call::new(machine, session, CallerLeg::Sip(Box::new(leg)), sockets, now),
+            wake: None,
+            tokens: Vec::new(),
+            meters: (Meter::default(), Meter::default()),
+        };
+        self.sessions.insert(session, id);
+        self.calls.insert(id, slot);
+        for port in 0..4 {
+            self.watch(id, Side::Caller, Port(port));
+        }
+        if let Some(deadline) = self.drain {
+            self.turn(now, id, Work::Call(CallInput::Operator(Operator::Drain { deadline })));
+        }
+    }
+
+    fn caller_sockets(&self) -> Option<[PooledUdp; 4]> {
+        let (audio, audio_rtcp) = self.parts.ports.pair().ok()?;
+        let (video, video_rtcp) = self.parts.ports.pair().ok()?;
+        Some([audio, audio_rtcp, video, video_rtcp])
+    }
+
+    /// Hears from now on what comes on a call's socket.
+    fn watch(&mut self, id: CallId, side: Side, port: Port) {
+        let Some(slot) = self.calls.get_mut(&id) else { return };
+        let Some(socket) = slot.call.socket(side, port) else { return };
+        let token = Token(self.next_token);
+        self.next_token += 1;
+        match self.parts.poller.add(&socket.udp, token) {
+            Ok(()) => {
+                slot.tokens.push(token);
+                self.sockets.insert(token, (id, side, port));
+            }
+            Err(error) => error!(%error, "a media socket cannot be watched"),
+        }
+    }
+
+    /// Turns a call so that a bug in it ends it alone, then does what it wishes and sends what it has to send.
+    pub(super) fn guarded(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        act: impl FnOnce(&mut Call, &mut Plane, &mut Vec<Wish>),
+    ) {
+        let Some(slot) = self.calls.get_mut(&id) else { return };
+        let (call, plane, mut wishes) = (&mut slot.call, &mut self.parts.plane, Vec::new());
+        // What unwinds leaves the call half-turned, so it is not turned again, and what it wished is not done. The plane
+        // forgets a call whole, however far it had come with it.
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            act(call, plane, &mut wishes);
+            call.flush();
+        }));
+        if let Err(panic) = result {
+            return self.crashed(now, id, &*panic);
+        }
+        wishes.into_iter().for_each(|wish| self.grant(now, id, wish));
+        self.settle(now, id);
+    }
+
+    pub(super) fn grant(&mut self, now: Instant, id: CallId, wish: Wish) {
+        // A wish before this one may have been the call's end.
+        let Some(slot) = self.calls.get(&id) else { return };
+        match wish {
+            Wish::Session(command) => {
+                let session = slot.call.session;
+                self.endpoint(now, Input::Session { id: session, command });
+            }
+            Wish::Http { connector, request } => self.parts.joiner.fetch(&connector, id, request),
+            Wish::Join { connector, join } => match self.conference(now, &connector, join) {
+                Ok((leg, socket)) => {
+                    self.guarded(now, id, |call, plane, wishes| {
+                        call.join(now, leg, socket, plane, |wish| wishes.push(wish));
+                    });
+                    self.watch(id, Side::Conference, Port(0));
+                }
+                Err(cause) => self.guarded(now, id, |call, plane, wishes| {
+                    call.cannot_join(now, cause, plane, |wish| wishes.push(wish));
+                }),
+            },
+        }
+    }
+
+    /// A conference leg with its socket.
+    fn conference(
+        &mut self,
+        now: Instant,
+        connector: &str,
+        join: Join,
+    ) -> Result<(ConferenceLeg, PooledUdp), Cause> {
+        let seed = self.seed();
+        let socket = self.parts.ports.single().map_err(|error| {
+            warn!(%error, "no port for the conference");
+            Cause::new(Fault::Gateway, Kind::NoCapacity)
+        })?;
+        let leg = self.parts.joiner.leg(now, connector, join, socket.udp.local().port(), seed)?;
+        Ok((leg, socket))
+    }
+
+    /// After a turn: the call's wake-up is noted, and a call that is over is forgotten.
+    fn settle(&mut self, now: Instant, id: CallId) {
+        let Some(slot) = self.calls.get_mut(&id) else { return };
+        if let Some(cause) = slot.call.ended {
+            return self.forget(now, id, cause);
+        }
+        let wake = slot.call.wake();
+        if wake != slot.wake {
+            if let Some(old) = slot.wake {
+                self.wakes.remove(&(old, id));
+            }
+            self.wakes.extend(wake.map(|at| (at, id)));
+            slot.wake = wake;
+        }
+    }
+
+    /// Gives back everything a call had.
+    fn forget(&mut self, now: Instant, id: CallId, cause: Cause) {
+        let Some(slot) = self.calls.remove(&id) else { return };
+        if let Some(at) = slot.wake {
+            self.wakes.remove(&(at, id));
+        }
+        for token in &slot.tokens {
+            self.sockets.remove(token);
+        }
+        self.sessions.remove(&slot.call.session);
+        self.parts.plane.remove(id);
+        let seconds = now.saturating_duration_since(slot.call.began).as_secs_f64();
+        if self.ended.len() == REMEMBERED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(EndedCall {
+            id: id.0,
+            cause: format!("{:?}/{:?}", cause.fault, cause.kind),
+            seconds,
+        });
+    }
+
+    /// A bug of ours: the call ends, its caller is told, the box goes on.
+    fn crashed(&mut self, now: Instant, id: CallId, panic: &(dyn Any + Send)) {
+        let text = panic.downcast_ref::<&str>().copied();
+        let why = text.or_else(|| panic.downcast_ref::<String>().map(|text| &**text)).unwrap_or_default();
+        error!(%id, why, "internal error: the call was ended, please report this");
+        self.bugs += 1;
+        let cause = Cause::new(Fault::Gateway, Kind::InternalError);
+        let session = self.calls.get(&id).map(|slot| slot.call.session);
+        self.forget(now, id, cause);
+        if let Some(id) = session {
+            self.endpoint(now, Input::Session { id, command: SessionCommand::End(cause) });
+        }
+    }
+}
