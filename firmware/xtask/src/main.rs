@@ -100,6 +100,6 @@ fn bench(arguments: &[String]) -> Result<()> {
 fn deny() -> Result<()> {
     setup::cargo_tool("cargo-deny", "deny")?;
     Cargo::new("deny")
-        .args(["--offline", "check", "--config", ".deny.toml", "licenses", "bans", "sources"])
+        .args(["--offline", "--config", ".deny.toml", "check", "licenses", "bans", "sources"])
         .run()
 }

@@ -57,7 +57,6 @@ pub const EDGES: &[(&str, &str)] = &[
     ("gatewayd", "rtp"),
     ("gatewayd", "sdp"),
     ("gatewayd", "sip"),
-    ("gatewayd", "webrtc"),
     ("gatewayd", "meet"),
     ("gatewayd", "domain"),
     ("gatewayd", "media-dsp"),
