@@ -580,3 +580,132 @@ async fn a_room_that_knows_no_rtcp_feedback_is_asked_for_a_keyframe_by_info() ->
     ensure!(info.body().contains("<picture_fast_update/>"), "{}", info.text);
     Ok(())
 }
+
+/// A rule that takes `<name>-<meeting>` with this media encryption.
+fn rule(name: &str, priority: u8, encryption: &str) -> (&'static str, String) {
+    let lines = format!(
+        "name = \"{name}\"\npriority = {priority}\nencryption = \"{encryption}\"\nreplace = '\\1'\n\
+         match = {{ regex = '{name}-(\\d{{13}})@.*' }}"
+    );
+    ("[[rules]]", lines)
+}
+
+const CRYPTO: &str = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn media_is_encrypted_as_the_rule_of_the_call_says() -> Result<()> {
+    let gateway = vec![rule("must", 10, "on"), rule("never", 11, "off"), rule("may", 12, "best-effort")];
+    let bench = Bench::with("sip-srtp", SceneConfig { gateway, ..SceneConfig::default() }).await?;
+    let plain = sound(1, HERE, "0", "");
+    let best_effort = sound(1, HERE, "0", CRYPTO);
+    let encrypted = best_effort.replace("RTP/AVP", "RTP/SAVP");
+    let cases = [
+        ("must", &plain, 488, ""),
+        ("must", &encrypted, 200, "RTP/SAVP"),
+        ("never", &encrypted, 488, ""),
+        ("never", &best_effort, 200, "RTP/AVP"),
+        ("may", &plain, 200, "RTP/AVP"),
+        ("may", &encrypted, 200, "RTP/SAVP"),
+        ("may", &best_effort, 200, "RTP/AVP"),
+    ];
+    for (rule, offer, status, _) in cases {
+        let user = format!("{rule}-{MEETING}");
+        let invite =
+            [sipp::invite_with(&user, DOMAIN, "Supported: timer", offer), sipp::expect_final(status)];
+        let rest = match status {
+            200 => [&[ack()], &hang_up(2)[..]].concat(),
+            _ => vec![sipp::ack_to_failure(&user, DOMAIN)],
+        };
+        bench.script(&[&invite[..], &rest].concat(), &[])?.finish(PATIENCE)?;
+    }
+    let wire = bench.end()?;
+
+    let finals: Vec<&SipMessage> = wire
+        .messages
+        .iter()
+        .filter(|message| ["200 INVITE", "488 INVITE"].contains(&message.name().as_str()))
+        .collect();
+    ensure!(finals.len() == cases.len(), "{} answers", finals.len());
+    for ((rule, offer, status, proto), answer) in cases.into_iter().zip(finals) {
+        let what = format!("rule {rule}\n{offer}\n{}", answer.text);
+        ensure!(answer.name() == format!("{status} INVITE"), "{what}");
+        if status != 200 {
+            let reason: Vec<&str> = answer.headers("Reason").collect();
+            ensure!(reason.iter().any(|reason| reason.starts_with("Q.850;cause=65")), "{what}");
+            continue;
+        }
+        let encrypted = rule != "never" && offer.contains("a=crypto");
+        let line = answer.media()[0];
+        ensure!(line.starts_with("m=audio ") && line.contains(&format!(" {proto} ")), "{what}");
+        ensure!(line.contains("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:") == encrypted, "{what}");
+        ensure!(!line.contains("d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj"), "our key is theirs: {what}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn k5_a_room_behind_nat_is_answered_where_its_packets_come_from() -> Result<()> {
+    let bench = Bench::new("sip-nat").await?;
+    let folder = bench.scene.lab.folder("script")?;
+    sipp::make_sound(&folder, 2)?;
+    // The port signalled is not the one that sipp sends from, which it takes from the line of its own.
+    let signalled = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
+    let offer = sound(1, ("192.0.2.99", "[signalled]"), "0", "a=x-audio-from:[media_port]\n");
+    // Nor does it listen for SIP where its Via and Contact say.
+    let natted = |step: String| {
+        step.replace("[transport] [local_ip]:[local_port];", "[transport] 192.0.2.99:5099;rport;")
+            .replace("Contact: <sip:script@[local_ip]:[local_port];", "Contact: <sip:script@192.0.2.99:5099;")
+    };
+    let steps = [
+        natted(invite(&offer)),
+        sipp::expect_final(200),
+        natted(ack()),
+        sipp::play().to_owned(),
+        sipp::pause(1_500),
+        sipp::mark("heard"),
+    ];
+    let script =
+        bench.script(&[&steps[..], &until_hung_up()[..]].concat(), &["-key", "signalled", &signalled])?;
+    let here = script.media_port;
+    script.reached("heard", PATIENCE).await?;
+    let device = bench.scene.room_in_meeting().await?.device;
+    ensure!(bench.scene.simulator().kick(&device), "nobody to remove");
+    script.finish(PATIENCE)?;
+    let wire = bench.end()?;
+
+    let (invite, answer) = (first(&wire.messages, "INVITE")?, first(&wire.messages, "200 INVITE")?);
+    let bye = first(&wire.messages, "BYE")?;
+    ensure!((answer.to, bye.to) == (invite.from, invite.from), "sent to ports {} and {}", answer.to, bye.to);
+    let via = answer.header("Via").unwrap_or_default();
+    ensure!(via.contains(&format!("rport={}", invite.from)) && via.contains("received=127.0.0.1"), "{via}");
+    let sent = wire.sent(answer.media_port(0), answer, bye)?;
+    let followed = sent.iter().filter(|packet| packet.to == here).count();
+    ensure!(followed > 20, "{followed} of {} packets of sound went where the room's come from", sent.len());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_a_call_ends_or_is_refused_stands_in_reason_headers() -> Result<()> {
+    let bench = Bench::new("sip-reason").await?;
+    let refused = [
+        sipp::invite_with("nobody", DOMAIN, "Supported: timer", &sound(1, HERE, "0", "")),
+        sipp::expect_final(404),
+        sipp::ack_to_failure("nobody", DOMAIN),
+    ];
+    bench.script(&refused, &[])?.finish(PATIENCE)?;
+    let ended = [invite(&sound(1, HERE, "0", "")), sipp::expect_final(200), ack()];
+    let script = bench.script(&[&ended[..], &until_hung_up()[..]].concat(), &[])?;
+    bench.scene.room_in_meeting().await?;
+    ensure!(bench.scene.simulator().end_meeting(MEETING), "no meeting");
+    script.finish(PATIENCE)?;
+    let wire = bench.end()?;
+
+    let reasons = |message: &'static str| -> Result<String> {
+        Ok(first(&wire.messages, message)?.headers("Reason").collect::<Vec<_>>().join(", "))
+    };
+    let refused = reasons("404 INVITE")?;
+    ensure!(refused.contains("SIP;cause=404;text=") && refused.contains("Q.850;cause=3;text="), "{refused}");
+    let ended = reasons("BYE")?;
+    ensure!(ended.contains("SIP;cause=410;text=") && ended.contains("Q.850;cause=31;text="), "{ended}");
+    Ok(())
+}
