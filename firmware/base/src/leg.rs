@@ -13,8 +13,8 @@
 //! State is told as whole snapshots ([`LegEvent::Media`], [`LegEvent::Roster`]), never as differences, so that a
 //! reader can't get out of step; whoever needs a difference makes it.
 
-use crate::{Alias, Cause, Codec, EncodedFrame, MediaKind, Pii, Secret, Size};
 use crate::ids::{CallId, ParticipantId, StreamId};
+use crate::{Alias, Cause, Codec, EncodedFrame, MediaKind, Pii, Secret, Size};
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -346,9 +346,8 @@ mod tests {
     #[test]
     fn tones_in_both_bands_survive() {
         for hz in [300.0, 1000.0, 3000.0, 5500.0] {
-            let sine: Vec<f32> = (0..16_000)
-                .map(|i| 0.4 * (TAU * hz * i as f32 / RATE as f32).sin())
-                .collect();
+            let sine: Vec<f32> =
+                (0..16_000).map(|i| 0.4 * (TAU * hz * i as f32 / RATE as f32).sin()).collect();
             let (mut packet, mut out) = (Vec::new(), Vec::new());
             Encoder::default().encode(&sine, &mut packet).unwrap();
             assert_eq!(packet.len(), 8_000, "64 kbit/s");
