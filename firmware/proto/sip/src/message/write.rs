@@ -1,7 +1,7 @@
-//! A message as bytes: long header names, one element a line, Content-Length last.
+//! A message as bytes: long header names, one element a line but for lists of words, Content-Length last.
 
 use super::{Request, Response};
-use crate::headers::Headers;
+use crate::headers::{Header, Headers};
 use bytes::Bytes;
 use std::io::Write;
 
@@ -19,15 +19,33 @@ fn message(start: std::fmt::Arguments<'_>, headers: &Headers, body: &[u8]) -> By
     let mut out = Vec::with_capacity(size + body.len() + 160);
     // Writing to a Vec cannot fail.
     let _ = out.write_fmt(start);
+    let mut last: Option<&Header> = None;
     for header in headers.iter().filter(|header| !header.name.is("Content-Length")) {
-        out.extend_from_slice(header.name.as_str().as_bytes());
-        out.extend_from_slice(b": ");
+        if last.is_some_and(|last| joins(last, header)) {
+            out.extend_from_slice(b", ");
+        } else {
+            out.extend_from_slice(if last.is_some() { b"\r\n" } else { b"" });
+            out.extend_from_slice(header.name.as_str().as_bytes());
+            out.extend_from_slice(b": ");
+        }
         out.extend_from_slice(header.value.as_bytes());
-        out.extend_from_slice(b"\r\n");
+        last = Some(header);
     }
+    out.extend_from_slice(if last.is_some() { b"\r\n" } else { b"" });
     let _ = write!(out, "Content-Length: {}\r\n\r\n", body.len());
     out.extend_from_slice(body);
     Bytes::from(out)
+}
+
+/// Lists of words, which stand on one line: it saves octets of a datagram, and there are peers that read the first line
+/// of them alone (sipp 3.6).
+const WORDS: [&str; 7] =
+    ["Accept", "Accept-Encoding", "Allow", "Proxy-Require", "Require", "Supported", "Unsupported"];
+
+/// Whether `next` goes on the line of `last`.
+fn joins(last: &Header, next: &Header) -> bool {
+    let same = last.name == next.name && WORDS.iter().any(|word| next.name.is(word));
+    same && !last.value.is_empty() && !next.value.is_empty()
 }
 
 /// A reason phrase that cannot break its line.
@@ -39,5 +57,21 @@ impl std::fmt::Display for OneLine<'_> {
             true => f.write_str(&self.0.replace(['\r', '\n'], " ")),
             false => f.write_str(self.0),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_words_stand_on_one_line_and_other_lists_on_several() {
+        let mut headers = Headers::new();
+        headers.push("Allow", "INVITE, ACK, BYE");
+        headers.push("Contact", "<sip:a>, <sip:b>");
+        headers.push("Supported", "timer");
+        let bytes = message(format_args!("SIP/2.0 200 OK\r\n"), &headers, b"");
+        let lines = "Allow: INVITE, ACK, BYE\r\nContact: <sip:a>\r\nContact: <sip:b>\r\nSupported: timer\r\n";
+        assert_eq!(bytes, format!("SIP/2.0 200 OK\r\n{lines}Content-Length: 0\r\n\r\n"));
     }
 }
