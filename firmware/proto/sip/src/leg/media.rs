@@ -99,7 +99,9 @@ impl Leg {
 
     /// Whether anything valid has come on the picture's line.
     fn hears_picture(&self) -> bool {
-        self.lines[index(MediaKind::Video)].as_ref().is_some_and(|line| line.session.last_received().is_some())
+        self.lines[index(MediaKind::Video)]
+            .as_ref()
+            .is_some_and(|line| line.session.last_received().is_some())
     }
 
     /// A picture that stands alone, for a peer that may have missed the first one: it can't have been listening before
