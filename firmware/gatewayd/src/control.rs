@@ -3,25 +3,29 @@
 //! ```text
 //!  {"get":"status"}   ─▶   {"calls":[...],"held":{...},"ended":[...]}
 //! ```
-//! It is a file that only the daemon's user and group may open; whoever can open it may ask everything.
+//! It is a file that only the daemon's user and group may open; whoever can open it may ask everything. A question that is
+//! none is answered with what can be asked; who asks nothing, or does not read the answer, is hung up on.
 
 use crate::engine::event::Event;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use domain::status::Snapshot;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc, oneshot};
-use tracing::warn;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tracing::{debug, warn};
 
 /// Longest question, in bytes.
 const QUESTION_BYTES: u64 = 4_096;
-/// Longest wait for a question or for a shard's answer.
+/// Longest wait for a question, for a shard's answer, or for the asker to read it.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Askers at a time; more wait in the kernel.
+const ASKERS: usize = 16;
 /// Ended calls remembered.
 pub const REMEMBERED: usize = 64;
 
@@ -87,13 +91,16 @@ impl Status {
 /// Opens the socket at `path`, replacing one that a daemon before left behind.
 ///
 /// # Errors
-/// If the file cannot be made.
+/// If something else is there, a daemon that answers included, or the file cannot be made.
 pub fn open(path: &Path) -> Result<UnixListener> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot replace {}", path.display()));
+    if let Ok(found) = std::fs::symlink_metadata(path) {
+        if !found.file_type().is_socket() {
+            bail!("{} is there and is no socket; name another file or move it away", path.display());
         }
-        _ => {}
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            bail!("a daemon answers on {} already; stop it first", path.display());
+        }
+        std::fs::remove_file(path).with_context(|| format!("cannot replace {}", path.display()))?;
     }
     let listener = UnixListener::bind(path).with_context(|| format!("cannot open {}", path.display()))?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
@@ -102,14 +109,17 @@ pub fn open(path: &Path) -> Result<UnixListener> {
 
 /// Answers for ever.
 pub async fn serve(listener: UnixListener, shards: Vec<mpsc::Sender<Event>>) {
+    let room = Arc::new(Semaphore::new(ASKERS));
     loop {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
                 let shards = shards.clone();
                 tokio::spawn(async move {
                     if let Err(error) = answer(stream, &shards).await {
-                        warn!(%error, "control socket");
+                        debug!(%error, "control socket");
                     }
+                    drop(permit);
                 });
             }
             Err(error) => {
@@ -122,22 +132,29 @@ pub async fn serve(listener: UnixListener, shards: Vec<mpsc::Sender<Event>>) {
 
 async fn answer(stream: UnixStream, shards: &[mpsc::Sender<Event>]) -> Result<()> {
     let (read, mut write) = stream.into_split();
-    let mut lines = BufReader::new(read.take(QUESTION_BYTES)).lines();
-    while let Some(line) =
-        tokio::time::timeout(PATIENCE, lines.next_line()).await.context("no question came")??
-    {
-        let mut answer = match serde_json::from_str::<Question>(&line) {
+    let mut read = BufReader::new(read.take(QUESTION_BYTES));
+    loop {
+        let mut line = Vec::new();
+        let asked = tokio::time::timeout(PATIENCE, read.read_until(b'\n', &mut line));
+        if asked.await.context("no question came")?? == 0 {
+            return Ok(());
+        }
+        let whole = line.ends_with(b"\n");
+        let mut answer = match serde_json::from_slice::<Question>(&line) {
             Ok(Question { get: Topic::Status }) => serde_json::to_vec(&status(shards).await)?,
             Err(error) => serde_json::to_vec(&BTreeMap::from([(
                 "error",
-                format!("{line:?} is no question ({error}); ask {{\"get\":\"status\"}}"),
+                format!("this is no question ({error}); ask {{\"get\":\"status\"}}"),
             )]))?,
         };
         answer.push(b'\n');
-        write.write_all(&answer).await?;
-        lines.get_mut().get_mut().set_limit(QUESTION_BYTES);
+        let told = tokio::time::timeout(PATIENCE, write.write_all(&answer));
+        told.await.context("nobody reads the answer")??;
+        if !whole {
+            return Ok(());
+        }
+        read.get_mut().set_limit(QUESTION_BYTES);
     }
-    Ok(())
 }
 
 /// What all shards say together; one that does not answer in time is left out.
@@ -145,11 +162,155 @@ async fn status(shards: &[mpsc::Sender<Event>]) -> Status {
     let mut all = Status::default();
     for shard in shards {
         let (ask, told) = oneshot::channel();
-        if shard.send(Event::Ask(ask)).await.is_ok()
-            && let Ok(Ok(status)) = tokio::time::timeout(PATIENCE, told).await
-        {
+        let asked = async {
+            shard.send(Event::Ask(ask)).await.ok()?;
+            told.await.ok()
+        };
+        if let Ok(Some(status)) = tokio::time::timeout(PATIENCE, asked).await {
             all.add(status);
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::future::Future;
+    use std::path::PathBuf;
+    use tempfile::TempDir;
+
+    const ASK: &[u8] = b"{\"get\":\"status\"}\n";
+
+    /// A control socket in front of shards that each hold one port, and say so as long as they are.
+    struct Rig {
+        _folder: TempDir,
+        path: PathBuf,
+    }
+
+    impl Rig {
+        fn new(shards: usize) -> Self {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("control");
+            let listener = open(&path).expect("a socket");
+            let shards = (0..shards).map(|_| {
+                let (sender, mut events) = mpsc::channel(4);
+                tokio::spawn(async move {
+                    while let Some(Event::Ask(answer)) = events.recv().await {
+                        let held = BTreeMap::from([("media_ports", 1)]);
+                        drop(answer.send(Status { held, ..Status::default() }));
+                    }
+                });
+                sender
+            });
+            tokio::spawn(serve(listener, shards.collect()));
+            Self { _folder: folder, path }
+        }
+
+        async fn connect(&self) -> BufReader<UnixStream> {
+            BufReader::new(UnixStream::connect(&self.path).await.expect("a connection"))
+        }
+    }
+
+    async fn ask(stream: &mut BufReader<UnixStream>, question: &[u8]) -> Value {
+        stream.get_mut().write_all(question).await.expect("written");
+        let mut line = String::new();
+        stream.read_line(&mut line).await.expect("an answer");
+        serde_json::from_str(&line).expect("an object")
+    }
+
+    fn run(test: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime").block_on(test);
+    }
+
+    #[test]
+    fn a_question_is_answered_for_all_shards_together_and_another_may_follow() {
+        run(async {
+            let rig = Rig::new(2);
+            let mut asker = rig.connect().await;
+            for _ in 0..2 {
+                assert_eq!(ask(&mut asker, ASK).await["held"]["media_ports"], 2);
+            }
+        });
+    }
+
+    #[test]
+    fn garbage_is_told_what_can_be_asked_and_the_next_question_is_heard() {
+        run(async {
+            let rig = Rig::new(1);
+            let mut asker = rig.connect().await;
+            for garbage in [
+                &b"\n"[..],
+                b"{\n",
+                b"{\"get\":\"secrets\"}\n",
+                b"\xff\xfe\n",
+                b"{\"get\":\"status\",\"x\":1}\n",
+            ] {
+                let answer = ask(&mut asker, garbage).await;
+                assert!(answer["error"].as_str().is_some_and(|text| text.contains("ask {")), "{answer}");
+            }
+            assert_eq!(ask(&mut asker, ASK).await["held"]["media_ports"], 1);
+        });
+    }
+
+    #[test]
+    fn a_question_without_end_is_answered_once_and_hung_up_on() {
+        run(async {
+            let rig = Rig::new(1);
+            let mut asker = rig.connect().await;
+            let endless = vec![b'x'; QUESTION_BYTES as usize];
+            assert!(ask(&mut asker, &endless).await["error"].is_string());
+            let mut rest = String::new();
+            assert_eq!(asker.read_line(&mut rest).await.unwrap_or(0), 0, "{rest}");
+        });
+    }
+
+    #[test]
+    fn who_asks_nothing_makes_room_for_others() {
+        run(async {
+            let rig = Rig::new(1);
+            let mut silent = Vec::new();
+            for _ in 0..ASKERS {
+                silent.push(rig.connect().await);
+            }
+            let mut asker = rig.connect().await;
+            tokio::time::pause();
+            assert_eq!(ask(&mut asker, ASK).await["held"]["media_ports"], 1);
+            assert_eq!(silent[0].read_line(&mut String::new()).await.unwrap_or(0), 0, "it is hung up on");
+        });
+    }
+
+    #[test]
+    fn a_shard_that_is_gone_is_left_out() {
+        run(async {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("control");
+            let (gone, _) = mpsc::channel(1);
+            tokio::spawn(serve(open(&path).expect("a socket"), vec![gone]));
+            let mut asker = BufReader::new(UnixStream::connect(&path).await.expect("a connection"));
+            assert_eq!(ask(&mut asker, ASK).await["calls"], Value::Array(Vec::new()));
+        });
+    }
+
+    #[test]
+    fn what_a_daemon_before_left_is_replaced_and_nothing_else_is() {
+        run(async {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("control");
+            drop(open(&path).expect("a socket"));
+            let standing = open(&path).expect("nobody answers on the old one");
+            let mode = std::fs::metadata(&path).expect("a file").permissions().mode();
+            assert_eq!(mode & 0o777, 0o660);
+            let error = open(&path).expect_err("one answers").to_string();
+            assert!(error.contains("answers on"), "{error}");
+            drop(standing);
+
+            let file = folder.path().join("notes.txt");
+            std::fs::write(&file, "precious").expect("written");
+            let error = open(&file).expect_err("a file is there").to_string();
+            assert!(error.contains("no socket"), "{error}");
+            assert_eq!(std::fs::read_to_string(&file).expect("it is still there"), "precious");
+        });
+    }
 }

@@ -31,6 +31,8 @@ use tracing::info;
 
 /// Events waiting for a shard; who sends more waits.
 const EVENTS: usize = 1_024;
+/// Most signalling connections from one address: a site behind one NAT has that many rooms, and four such fit.
+const PEER_CONNECTIONS: usize = limits::SIP_CONNECTIONS / 4;
 
 /// The SIP addresses the box is reached by.
 #[derive(Debug, Default, serde::Serialize)]
@@ -166,13 +168,13 @@ pub(crate) fn shard(
         config.gateway.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
     let plane = Plane::new(workers.unwrap_or(1), epoch, &wake).context("media workers")?;
     let endpoint = Endpoint::new(endpoint_config(&config, &bound, advertised)?, random_seed()?, epoch);
-    let connections = Connections::new(sender.clone(), limits::SIP_CONNECTIONS);
+    let connections = Connections::new(sender.clone(), limits::SIP_CONNECTIONS, PEER_CONNECTIONS);
     let signalling = config.signalling_ports;
     let dialer = Dialer {
         connections: connections.clone(),
         tls: TlsConnector::from(tls::client(None)?),
         ports: Arc::new(LocalPorts::new(signalling.first..=signalling.last)),
-        names: Names::system(random_seed()?)?,
+        names: Names::system(random_seed()?),
         events: sender.clone(),
     };
     for listener in bound.tcp {

@@ -161,3 +161,165 @@ fn tls_failure(error: &std::io::Error) -> HttpFailure {
         _ => HttpFailure::Broken,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::testing::{Authority, locally};
+    use base::Secret;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    /// A conference's server that reads one request and says `answer`, as whoever `certificate` says it is.
+    struct Conference {
+        authority: Authority,
+        port: u16,
+        asked: tokio::sync::oneshot::Receiver<String>,
+    }
+
+    impl Conference {
+        async fn new(certificate: &str, answer: Vec<u8>) -> Self {
+            let authority = Authority::new();
+            let acceptor = TlsAcceptor::from(authority.server(certificate));
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let port = listener.local_addr().expect("an address").port();
+            let (tell, asked) = tokio::sync::oneshot::channel();
+            tokio::task::spawn_local(async move {
+                let (stream, _) = listener.accept().await.expect("a connection");
+                // The far side may not like the certificate.
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let mut request = vec![0; 4_096];
+                let count = stream.read(&mut request).await.expect("a request");
+                drop(tell.send(String::from_utf8_lossy(&request[..count]).into_owned()));
+                if answer.is_empty() {
+                    return std::future::pending().await;
+                }
+                drop(stream.write_all(&answer).await);
+                drop(stream.shutdown().await);
+            });
+            Self { authority, port, asked }
+        }
+
+        async fn ask(&self, host: &str, trusted: bool) -> Result<HttpResponse, HttpFailure> {
+            let ca = trusted.then(|| self.authority.file());
+            fetch(ca.as_deref(), format!("https://{host}:{}/join?a=b", self.port)).await
+        }
+    }
+
+    async fn fetch(ca: Option<&Path>, url: String) -> Result<HttpResponse, HttpFailure> {
+        let https = Https::new(ca, Arc::new(LocalPorts::new(33_000..=39_999))).expect("trust");
+        let request = HttpRequest {
+            id: 7,
+            method: "POST",
+            url,
+            headers: vec![("authorization", Secret::new("Bearer t".to_owned()))],
+            body: Bytes::from_static(b"{}"),
+            timeout: Duration::from_secs(15),
+        };
+        let reply = https.fetch(request).await;
+        assert_eq!(reply.id, 7);
+        reply.result
+    }
+
+    fn answer(status: &str, body: &[u8]) -> Vec<u8> {
+        let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len());
+        [head.as_bytes(), body].concat()
+    }
+
+    #[test]
+    fn a_request_is_sent_whole_and_its_answer_comes_back_whatever_its_status() {
+        locally(async {
+            let conference = Conference::new("127.0.0.1", answer("404 Not Found", b"no such meeting")).await;
+            let response = conference.ask("127.0.0.1", true).await.expect("an answer");
+            assert_eq!((response.status, &response.body[..]), (404, &b"no such meeting"[..]));
+            let asked = conference.asked.await.expect("a request").to_ascii_lowercase();
+            assert!(asked.starts_with("post /join?a=b http/1.1\r\n"), "{asked}");
+            for line in ["authorization: bearer t", "content-type: application/json", "content-length: 2"] {
+                assert!(asked.contains(line), "{line} is missing in {asked}");
+            }
+            assert!(asked.contains(&format!("host: 127.0.0.1:{}", conference.port)), "{asked}");
+        });
+    }
+
+    #[test]
+    fn a_certificate_that_nobody_trusted_signed_is_untrusted() {
+        locally(async {
+            let conference = Conference::new("127.0.0.1", answer("200 OK", b"")).await;
+            assert_eq!(conference.ask("127.0.0.1", false).await, Err(HttpFailure::Untrusted));
+        });
+    }
+
+    #[test]
+    fn a_good_certificate_with_another_name_is_untrusted() {
+        locally(async {
+            let conference = Conference::new("another.example.com", answer("200 OK", b"")).await;
+            assert_eq!(conference.ask("127.0.0.1", true).await, Err(HttpFailure::Untrusted));
+        });
+    }
+
+    #[test]
+    fn a_refused_connection_and_an_unknown_name_are_unreachable() {
+        locally(async {
+            let gone =
+                TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
+            assert_eq!(fetch(None, format!("https://{gone}/")).await, Err(HttpFailure::Unreachable));
+            let unknown = "https://nowhere.invalid/".to_owned();
+            assert_eq!(fetch(None, unknown).await, Err(HttpFailure::Unreachable));
+        });
+    }
+
+    #[test]
+    fn an_answer_longer_than_the_limit_is_broken_and_one_at_the_limit_is_not() {
+        locally(async {
+            for (bytes, whole) in [(CONFERENCE_MESSAGE_BYTES, true), (CONFERENCE_MESSAGE_BYTES + 1, false)] {
+                let conference = Conference::new("127.0.0.1", answer("200 OK", &vec![b'x'; bytes])).await;
+                let got = conference.ask("127.0.0.1", true).await.map(|response| response.body.len());
+                assert_eq!(got, if whole { Ok(bytes) } else { Err(HttpFailure::Broken) });
+            }
+        });
+    }
+
+    #[test]
+    fn what_is_no_http_is_broken() {
+        locally(async {
+            let conference = Conference::new("127.0.0.1", b"SIP/2.0 200 OK\r\n\r\n".to_vec()).await;
+            assert_eq!(conference.ask("127.0.0.1", true).await, Err(HttpFailure::Broken));
+        });
+    }
+
+    #[test]
+    fn a_server_that_never_answers_is_given_up_in_time() {
+        locally(async {
+            let conference = Conference::new("127.0.0.1", Vec::new()).await;
+            let asked = async {
+                conference.asked.await.expect("a request");
+                // Nothing more will come: time may go on at once.
+                tokio::time::pause();
+            };
+            let url = format!("https://127.0.0.1:{}/", conference.port);
+            let file = conference.authority.file();
+            let (result, ()) = tokio::join!(fetch(Some(&file), url), asked);
+            assert_eq!(result, Err(HttpFailure::TimedOut));
+        });
+    }
+
+    #[test]
+    fn k4_connections_leave_by_the_ports_of_the_range_and_pass_over_those_taken() {
+        locally(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let to = listener.local_addr().expect("an address");
+            let taken = TcpListener::bind("0.0.0.0:0").await.expect("a port");
+            let first = taken.local_addr().expect("an address").port().min(65_520);
+            let ports = LocalPorts::new(first..=first + 15);
+            for _ in 0..3 {
+                let stream = ports.connect(to).await.expect("one of sixteen is free");
+                let from = stream.local_addr().expect("an address").port();
+                assert!(
+                    (first..=first + 15).contains(&from) && from != taken.local_addr().expect("it").port()
+                );
+            }
+        });
+    }
+}

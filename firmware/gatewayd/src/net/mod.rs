@@ -10,5 +10,7 @@ pub mod dns;
 pub mod https;
 pub mod poller;
 pub mod ports;
+#[cfg(test)]
+mod testing;
 pub mod tls;
 pub mod udp;

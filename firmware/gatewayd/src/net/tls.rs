@@ -61,3 +61,49 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     }
     Ok(certificates)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::testing::Authority;
+
+    fn wrong(chain: &Path, key: &Path) -> String {
+        format!("{:#}", server(chain, key).expect_err("these are no good"))
+    }
+
+    #[test]
+    fn a_chain_with_its_own_key_serves() {
+        let (chain, key) = Authority::new().certify("gateway.example.com");
+        assert!(server(&chain, &key).is_err(), "its folder went with the authority");
+        let authority = Authority::new();
+        let (chain, key) = authority.certify("gateway.example.com");
+        server(&chain, &key).expect("both are good");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_said_with_its_name() {
+        let authority = Authority::new();
+        let (chain, key) = authority.certify("gateway.example.com");
+        let (_, another) = authority.certify("other.example.com");
+        let empty = authority.text("empty.pem", "");
+        let broken =
+            authority.text("broken.pem", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n");
+
+        assert!(wrong(&chain, &another).contains("does not go with its key"));
+        assert!(wrong(&authority.nowhere(), &key).contains("nowhere"));
+        assert!(wrong(&chain, &authority.nowhere()).contains("nowhere"));
+        assert!(wrong(&empty, &key).contains("holds no certificate"));
+        assert!(wrong(&broken, &key).contains("broken.pem"));
+        assert!(wrong(&chain, &empty).contains("no readable private key"));
+    }
+
+    #[test]
+    fn more_trust_needs_a_certificate() {
+        let authority = Authority::new();
+        client(Some(&authority.file())).expect("a good authority");
+        let empty = authority.text("empty.pem", "");
+        for bad in [empty, authority.nowhere()] {
+            client(Some(&bad)).expect_err("no certificate there");
+        }
+    }
+}
