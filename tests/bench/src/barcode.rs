@@ -61,7 +61,7 @@ fn code(number: u32) -> u32 {
 }
 
 fn decode(code: u32) -> Option<u32> {
-    if code.count_ones() % 2 != 0 {
+    if !code.count_ones().is_multiple_of(2) {
         return None;
     }
     let gray = code & MAX;
@@ -96,8 +96,10 @@ mod tests {
         write(&mut luma, 1280, 299);
         assert_eq!(read(&luma, 1280, WHOLE), Some(299));
         for (across, down) in [(960, 540), (640, 360), (320, 180)] {
-            let small: Vec<u8> =
-                (0..down).flat_map(|y| (0..across).map(move |x| (x, y))).map(|(x, y)| luma[y * 720 / down * 1280 + x * 1280 / across]).collect();
+            let small: Vec<u8> = (0..down)
+                .flat_map(|y| (0..across).map(move |x| (x, y)))
+                .map(|(x, y)| luma[y * 720 / down * 1280 + x * 1280 / across])
+                .collect();
             let place = Place { x: 0, y: 0, width: across as u32, height: down as u32 };
             assert_eq!(read(&small, across, place), Some(299), "{across}x{down}");
         }
@@ -110,7 +112,11 @@ mod tests {
         let mut luma = vec![100; 1280 * 720];
         write(&mut luma, 1280, 7);
         luma[..32].iter_mut().for_each(|byte| *byte = 128);
-        let one_square_wrong: Vec<u8> = luma.iter().enumerate().map(|(i, b)| if i / 1280 < 32 && i % 1280 < 32 { !b } else { *b }).collect();
+        let one_square_wrong: Vec<u8> = luma
+            .iter()
+            .enumerate()
+            .map(|(i, b)| if i / 1280 < 32 && i % 1280 < 32 { !b } else { *b })
+            .collect();
         assert_eq!(read(&one_square_wrong, 1280, WHOLE), None);
     }
 }

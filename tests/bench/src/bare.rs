@@ -77,7 +77,8 @@ impl Bare {
 
     fn up(&self, rates: &[u32; 3]) -> Result<f64> {
         let mut decoder = h264::Decoder::new()?;
-        let encoder = |(layer, bps): (&Layer, &u32)| vp8::Encoder::new(video(layer.width, layer.height, *bps));
+        let encoder =
+            |(layer, bps): (&Layer, &u32)| vp8::Encoder::new(video(layer.width, layer.height, *bps));
         let mut encoders = LAYERS.iter().zip(rates).map(encoder).collect::<Result<Vec<_>, _>>()?;
         let (mut source, mut out) = (I420::default(), Vec::new());
         let (mut half, mut quarter) = (I420::new(640, 360)?, I420::new(320, 180)?);
@@ -94,7 +95,8 @@ impl Bare {
     }
 
     fn down(&self, bps: u32) -> Result<f64> {
-        let mut decoders = self.conference.iter().map(|_| vp8::Decoder::new()).collect::<Result<Vec<_>, _>>()?;
+        let mut decoders =
+            self.conference.iter().map(|_| vp8::Decoder::new()).collect::<Result<Vec<_>, _>>()?;
         let mut pictures: Vec<I420> = self.conference.iter().map(|_| I420::default()).collect();
         let mut encoder = h264::Encoder::new(video(WIDTH, HEIGHT, bps))?;
         let (mut canvas, mut out) = (I420::new(WIDTH, HEIGHT)?, Vec::new());

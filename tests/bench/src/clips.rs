@@ -5,7 +5,7 @@
 //! | `room.h264` | people walking, 1280x720, as a room system sends it |
 //! | `main.ivf`, `small1.ivf` to `small7.ivf` | what the conference sends: one large picture, seven small ones |
 //! | `room-code.h264`, `main-code.ivf` | the same with a number in each picture, for delays |
-//! | `voice0.opus` to `voice2.opus`, `room.g722` | speech, 60 s |
+//! | `voice0.opus` to `voice2.opus`, `room.g722` | speech, 60 s; `room-clip.g722` its first 10 s |
 //!
 //! Settings are those of a room system (x264 baseline, constant rate, slices of 1200 bytes) and of libwebrtc (VP8 in real
 //! time at speed -6).
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Goes up when a clip is made in another way, so that old ones are not used.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 /// Where the `opencv-doc` package has its clip.
 const VTEST: &str = "/usr/share/doc/opencv-doc/examples/data/vtest.avi";
 /// Where `asterisk-core-sounds-en-g722` has its speech.
@@ -69,8 +69,9 @@ impl Clips {
     /// If it cannot be read.
     pub fn room(&self, name: &str) -> Result<Vec<Vec<Vec<u8>>>> {
         let path = self.path(name);
-        let units =
-            streams::access_units(&std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
+        let units = streams::access_units(
+            &std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?,
+        );
         ensure!(units.len() == FRAMES, "{} has {} pictures, not {FRAMES}", path.display(), units.len());
         Ok(units)
     }
@@ -86,7 +87,10 @@ impl Clips {
     /// The files of [`conference`](Self::conference).
     #[must_use]
     pub fn conference_files(&self, main: &str) -> Vec<PathBuf> {
-        std::iter::once(main.to_owned()).chain((1..TILES).map(|n| format!("small{n}.ivf"))).map(|name| self.path(&name)).collect()
+        std::iter::once(main.to_owned())
+            .chain((1..TILES).map(|n| format!("small{n}.ivf")))
+            .map(|name| self.path(&name))
+            .collect()
     }
 
     /// The files of the voices.
@@ -120,7 +124,8 @@ impl Clips {
         self.raw(&large, &raw)?;
         let code = self.path("vtest-code.yuv");
         number(&raw, &code)?;
-        for (raw, room, main) in [(&raw, "room.h264", "main.ivf"), (&code, "room-code.h264", "main-code.ivf")] {
+        for (raw, room, main) in [(&raw, "room.h264", "main.ivf"), (&code, "room-code.h264", "main-code.ivf")]
+        {
             encode_room(raw, &self.path(room))?;
             encode_vp8(raw, (WIDTH, HEIGHT), 1_500, &self.path(main))?;
         }
@@ -152,12 +157,14 @@ impl Clips {
             std::fs::write(&g722, minute)?;
             let decode = ["-v", "error", "-y", "-f", "g722", "-i"];
             run(Command::new("ffmpeg").args(decode).arg(&g722).args(["-ar", "48000"]).arg(&wav))?;
-            let settings = ["--quiet", "--speech", "--bitrate", "32", "--framesize", "20", "--expect-loss", "10"];
+            let settings =
+                ["--quiet", "--speech", "--bitrate", "32", "--framesize", "20", "--expect-loss", "10"];
             run(Command::new("opusenc").args(settings).arg(&wav).arg(self.path(&format!("voice{n}.opus"))))?;
             std::fs::remove_file(wav)?;
         }
-        std::fs::copy(self.path("voice0.g722"), self.path("room.g722"))?;
-        Ok(())
+        let speech = std::fs::read(self.path("voice0.g722"))?;
+        std::fs::write(self.path("room-clip.g722"), &speech[..MINUTE / 6])?;
+        std::fs::write(self.path("room.g722"), speech).context("cannot write room.g722")
     }
 }
 

@@ -85,7 +85,8 @@ mod tests {
     #[test]
     fn a_child_counts_once_it_has_ended() {
         let before = of_ended_children().expect("usage");
-        let status = Command::new("sh").args(["-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"]).status();
+        let status =
+            Command::new("sh").args(["-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"]).status();
         assert!(status.expect("sh").success());
         assert!(of_ended_children().expect("usage") > before);
     }

@@ -8,12 +8,23 @@ use bench::report::{self, Metric};
 use bench::settings::Effort;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 const USAGE: &str = "bench [--quick] [filter]
   --quick   three rounds in place of seven
   filter    only groups whose name holds it: cpu.call latency cpu.audio setup memory";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let (mut effort, mut filter) = (Effort::FULL, String::new());
     for word in std::env::args().skip(1) {
         match word.as_str() {

@@ -102,7 +102,11 @@ fn nearest(seen: &Luma, place: Place, reference: &Luma) -> Vec<u64> {
         let best = candidates.map(|at| (measure(picture, at), at)).min().unwrap_or_default();
         // far off: the clip began anew, because somebody asked for a picture that stands alone
         let mean = best.0 / u64::from(place.width * place.height);
-        let best = if mean > 150 { (0..count).map(|at| (measure(picture, at), at)).min().unwrap_or(best) } else { best };
+        let best = if mean > 150 {
+            (0..count).map(|at| (measure(picture, at), at)).min().unwrap_or(best)
+        } else {
+            best
+        };
         last = Some(best.1);
         nearest.push(best.0);
     }
@@ -132,7 +136,12 @@ pub fn of_layer(seen: &Luma, source: &Path) -> Result<f64> {
 /// # Errors
 /// If ffmpeg fails.
 pub fn of_composed(seen: &Luma, sources: &[std::path::PathBuf]) -> Result<f64> {
-    ensure!((seen.width, seen.height) == (WIDTH, HEIGHT), "the composed picture is {}x{}", seen.width, seen.height);
+    ensure!(
+        (seen.width, seen.height) == (WIDTH, HEIGHT),
+        "the composed picture is {}x{}",
+        seen.width,
+        seen.height
+    );
     let mut squares = 0;
     let mut free: Vec<Place> = PLACES.to_vec();
     for (n, source) in sources.iter().enumerate() {

@@ -169,7 +169,10 @@ mod tests {
         assert_eq!((value["value"].as_f64(), value["goal"].as_f64()), (Some(0.7), Some(0.77)));
         assert_eq!(value["spread"].as_array().map(Vec::len), Some(2));
         assert_eq!(value["higher_is_better"], false);
-        assert_eq!((value["unit"].as_str(), value["peer"].as_str()), (Some("ratio"), Some("ffmpeg: 0.49 cores")));
+        assert_eq!(
+            (value["unit"].as_str(), value["peer"].as_str()),
+            (Some("ratio"), Some("ffmpeg: 0.49 cores"))
+        );
     }
 
     #[test]
@@ -178,7 +181,10 @@ mod tests {
         let failed = metric().gate(Gate::Failed("1 dB less".into()));
         assert_eq!(failed.reached(), Some(false));
         let shown = failed.to_string();
-        assert!(shown.contains("0.700") && shown.contains("1 dB less") && shown.starts_with("MISS"), "{shown}");
+        assert!(
+            shown.contains("0.700") && shown.contains("1 dB less") && shown.starts_with("MISS"),
+            "{shown}"
+        );
     }
 
     #[test]

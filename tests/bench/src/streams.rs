@@ -244,7 +244,9 @@ mod tests {
         let packets = writer.picture(3_000, &[vec![1], vec![2]]);
         let headers: Vec<_> = packets.iter().filter_map(|packet| RtpHeader::read(packet)).collect();
         assert_eq!(headers.iter().map(|header| header.marker).collect::<Vec<_>>(), [false, true]);
-        assert!(headers.iter().all(|header| (header.ssrc, header.timestamp, header.payload) == (5, 3_000, 12)));
+        assert!(
+            headers.iter().all(|header| (header.ssrc, header.timestamp, header.payload) == (5, 3_000, 12))
+        );
         assert_eq!(RtpHeader::read(&[0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2]), None);
         assert_eq!(RtpHeader::read(&[0x90, 97, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), None);
     }

@@ -93,7 +93,8 @@ impl Drop for Tap {
 fn read(mut output: ChildStdout, packets: &Mutex<Vec<Captured>>) {
     let mut header = [0; 16];
     while output.read_exact(&mut header).is_ok() {
-        let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let word =
+            |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         let mut frame = vec![0; word(8) as usize];
         if output.read_exact(&mut frame).is_err() {
             return;

@@ -83,7 +83,8 @@ impl UnderTest {
     /// # Errors
     /// If it is gone.
     pub fn cpu(&self) -> Result<Duration> {
-        cpu::of_process(self.pid()).with_context(|| format!("the gateway ended; it printed:\n{}", self.process.printed()))
+        cpu::of_process(self.pid())
+            .with_context(|| format!("the gateway ended; it printed:\n{}", self.process.printed()))
     }
 
     /// CPU seconds of the gateway per second over the next `window`.
@@ -104,7 +105,10 @@ impl UnderTest {
     /// The gateway's participant in the `n`th meeting, if it is there.
     #[must_use]
     pub fn participant(&self, n: usize) -> Option<ParticipantInfo> {
-        self.simulator.participants(&meeting(n)).into_iter().find(|one| one.call_id.is_some() && one.connected)
+        self.simulator
+            .participants(&meeting(n))
+            .into_iter()
+            .find(|one| one.call_id.is_some() && one.connected)
     }
 
     /// Waits until `check` of the gateway's participant holds.

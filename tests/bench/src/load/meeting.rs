@@ -102,7 +102,6 @@ impl Meeting {
     }
 
     /// What the person of the `n`th role did and saw.
-    #[must_use]
     pub fn log(&self, n: usize) -> MutexGuard<'_, Log> {
         self.logs[n].lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -129,7 +128,8 @@ fn turn(people: &mut [Person]) -> Result<()> {
     let left = wake.saturating_duration_since(Instant::now());
     let mut polled: Vec<_> =
         people.iter().map(|person| PollFd::new(person.socket.as_fd(), PollFlags::POLLIN)).collect();
-    let timeout = PollTimeout::try_from(left.as_micros().div_ceil(1_000).min(100)).unwrap_or(PollTimeout::ZERO);
+    let timeout =
+        PollTimeout::try_from(left.as_micros().div_ceil(1_000).min(100)).unwrap_or(PollTimeout::ZERO);
     // Interrupted is as good as timed out.
     let _ = poll(&mut polled, timeout);
     people.iter_mut().try_for_each(Person::turn)
@@ -175,7 +175,8 @@ impl Person {
         let (offer, pending) = changes.apply().context("no offer")?;
         let body = serde_json::json!({ "meeting": meeting, "name": format!("Person {n}"), "sdpOffer": offer.to_sdp_string() });
         let reply = post(page, "/page/join", &body.to_string())?;
-        let answer = reply["sdpAnswer"].as_str().with_context(|| format!("person {n} was refused: {reply}"))?;
+        let answer =
+            reply["sdpAnswer"].as_str().with_context(|| format!("person {n} was refused: {reply}"))?;
         rtc.sdp_api().accept_answer(pending, SdpAnswer::from_sdp_string(answer)?)?;
         let pt = |codec| {
             let params = rtc.codec_config().params();
@@ -269,7 +270,8 @@ impl Person {
 
     fn watch(&mut self) {
         let Role::Watches { participant, layer } = &self.role else { return };
-        let picture = serde_json::json!({ "participant": participant, "width": 1280, "height": 720, "layer": layer });
+        let picture =
+            serde_json::json!({ "participant": participant, "width": 1280, "height": 720, "layer": layer });
         let watch = serde_json::json!({ "type": "watch", "pictures": [picture] }).to_string();
         if let Some(mut channel) = self.rtc.channel(self.channel) {
             // The meeting is not over before it has begun.

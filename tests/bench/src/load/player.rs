@@ -37,7 +37,8 @@ impl Player {
     pub fn start(tracks: Vec<Track>) -> Result<Self> {
         let sockets = tracks.iter().map(|_| UdpSocket::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>();
         let sockets = sockets.context("sockets to play from")?;
-        let ports = sockets.iter().map(|socket| Ok(socket.local_addr()?.port())).collect::<Result<Vec<_>>>()?;
+        let ports =
+            sockets.iter().map(|socket| Ok(socket.local_addr()?.port())).collect::<Result<Vec<_>>>()?;
         let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
         let (stopped, log) = (Arc::clone(&stop), Arc::clone(&sent));
         let thread = std::thread::Builder::new()
@@ -74,7 +75,8 @@ fn play(tracks: &[Track], sockets: &[UdpSocket], stop: &AtomicBool, log: &Mutex<
     let mut writers: Vec<_> = tracks.iter().enumerate().map(writer).collect();
     while !stop.load(Ordering::Relaxed) {
         let now = Instant::now();
-        for (n, ((track, socket), (writer, beat))) in tracks.iter().zip(sockets).zip(&mut writers).enumerate() {
+        for (n, ((track, socket), (writer, beat))) in tracks.iter().zip(sockets).zip(&mut writers).enumerate()
+        {
             while let Some(stroke) = beat.stroke(now) {
                 let number = stroke as usize % track.pictures.len();
                 let timestamp = stroke.wrapping_mul(TICKS);

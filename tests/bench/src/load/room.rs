@@ -103,7 +103,6 @@ impl Room {
     }
 
     /// What it has seen.
-    #[must_use]
     pub fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,7 +166,8 @@ impl Player {
 
     fn wait(&self, until: Instant) {
         let sockets = self.sockets.iter().chain([self.dialog.socket()]);
-        let mut polled: Vec<_> = sockets.map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)).collect();
+        let mut polled: Vec<_> =
+            sockets.map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)).collect();
         let left = until.saturating_duration_since(Instant::now());
         let timeout = PollTimeout::try_from(left.as_micros().div_ceil(1_000)).unwrap_or(PollTimeout::ZERO);
         // Interrupted is as good as timed out.
@@ -188,7 +188,9 @@ impl Player {
 
     fn send_sound(&mut self, n: u32) {
         let Some(to) = self.to.0 else { return };
-        let Some(payload) = self.program.sound.get(n as usize % self.program.sound.len().max(1)) else { return };
+        let Some(payload) = self.program.sound.get(n as usize % self.program.sound.len().max(1)) else {
+            return;
+        };
         // the clock of G.722 runs at 8000 Hz (RFC 3551 4.5.2)
         let packet = self.sound.packet(n == 0, n.wrapping_mul(160), payload);
         drop(self.sockets[0].send_to(&packet, to));

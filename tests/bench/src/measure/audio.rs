@@ -45,7 +45,9 @@ fn gateway(bench: &Bench) -> Result<f64> {
     let idle = box_.cores(Duration::from_secs(1))?;
     let people = Meeting::gather(box_.simulator.addresses().http, &meeting(0), bench.voices()?)?;
     let room = Room::call(box_.sip, &alias(0), &bench.telephone()?)?;
-    let sounds = |one: &meet_sim::ParticipantInfo| one.sends.iter().any(|stream| stream.codec == "opus" && stream.alive);
+    let sounds = |one: &meet_sim::ParticipantInfo| {
+        one.sends.iter().any(|stream| stream.codec == "opus" && stream.alive)
+    };
     box_.wait_participant(0, "sound is sent", sounds)?;
     std::thread::sleep(SETTLE);
     let before = room.log().sounds;

@@ -75,7 +75,12 @@ impl Runs {
         let middle = |values: Vec<f64>| short(median(&values).unwrap_or_default());
         let told = |name: String, costs: &[Cost]| {
             let part = |which: fn(&Cost) -> f64| middle(costs.iter().map(which).collect());
-            format!("{name}: {} cores (up {}, down {})", middle(call(costs)), part(|c| c.up), part(|c| c.down))
+            format!(
+                "{name}: {} cores (up {}, down {})",
+                middle(call(costs)),
+                part(|c| c.up),
+                part(|c| c.down)
+            )
         };
         let [f, h, q] = rates.layers.map(|bps| bps / 1_000);
         let mut metrics = vec![
@@ -161,18 +166,21 @@ fn record(bench: &Bench) -> Result<Recorded> {
     std::thread::sleep(SETTLE);
     let began = Instant::now();
     let octets = |one: &meet_sim::ParticipantInfo| -> Vec<u64> {
-        let mut layers: Vec<_> = one.sends.iter().filter_map(|stream| Some((stream.size?.width, stream.bytes))).collect();
+        let mut layers: Vec<_> =
+            one.sends.iter().filter_map(|stream| Some((stream.size?.width, stream.bytes))).collect();
         layers.sort_unstable_by(|a, b| b.cmp(a));
         layers.into_iter().map(|(_, bytes)| bytes).collect()
     };
     let before = octets(&box_.participant(0).context("the gateway left the meeting")?);
     std::thread::sleep(WINDOW);
-    let (after, seconds) = (octets(&box_.participant(0).context("the gateway left the meeting")?), began.elapsed());
+    let (after, seconds) =
+        (octets(&box_.participant(0).context("the gateway left the meeting")?), began.elapsed());
     let end = Instant::now();
     let mut layers = Vec::new();
     for (n, layer) in LAYERS.iter().enumerate() {
         let log = watchers.log(n);
-        let frames: Vec<Vec<u8>> = log.received.iter().filter(|frame| frame.at <= end).map(|frame| frame.data.to_vec()).collect();
+        let frames: Vec<Vec<u8>> =
+            log.received.iter().filter(|frame| frame.at <= end).map(|frame| frame.data.to_vec()).collect();
         let inside = log.received.iter().filter(|frame| frame.at >= began && frame.at <= end).count();
         drop(log);
         ensure!(inside > 200, "who watched {} saw {inside} pictures", layer.rid);

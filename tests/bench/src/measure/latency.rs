@@ -60,7 +60,8 @@ pub fn measure(bench: &mut Bench) -> Result<Vec<Metric>> {
             metrics.push(Metric::new(&format!("latency.{way}.{name}"), "ms", own).peer(how));
             let ratio = Spread::of(&ratios(ours, theirs)).context("no rounds")?;
             let told = format!("GStreamer: {:.2} ms ({:.2}-{:.2})", other.median, other.min, other.max);
-            let metric = Metric::new(&format!("latency.{way}.{name}.vs_gstreamer"), "ratio", ratio).peer(told);
+            let metric =
+                Metric::new(&format!("latency.{way}.{name}.vs_gstreamer"), "ratio", ratio).peer(told);
             metrics.push(if name == "p50" { metric.goal(goal) } else { metric });
         }
     }
@@ -161,6 +162,19 @@ fn read_h264(pictures: &[Passing], place: Place) -> Result<Vec<Sighting>> {
     Ok(sightings)
 }
 
+/// Timestamps and numbers of the pictures the room was shown, from the first on: what passed the tap can only be read by
+/// whoever has what came before.
+fn read_room(room: &Room, place: Place) -> Result<Vec<(u32, u32)>> {
+    let (mut decoder, mut shown, mut numbers) = (h264::Decoder::new()?, I420::default(), Vec::new());
+    for picture in &room.log().shown {
+        if decoder.decode(&picture.data, &mut shown).is_ok_and(|decoded| decoded != codecs::Decoded::Nothing)
+        {
+            numbers.extend(number(&shown, place).map(|number| (picture.timestamp, number)));
+        }
+    }
+    Ok(numbers)
+}
+
 /// The same of VP8.
 fn read_vp8(pictures: &[Passing], place: Place) -> Result<Vec<Sighting>> {
     let frames = pictures.iter().map(|picture| {
@@ -176,7 +190,8 @@ fn read_vp8(pictures: &[Passing], place: Place) -> Result<Vec<Sighting>> {
 fn read_frames(frames: impl Iterator<Item = Vec<u8>>, place: Place) -> Result<Vec<Option<u32>>> {
     let (mut decoder, mut shown) = (vp8::Decoder::new()?, I420::default());
     let read = |data: Vec<u8>| {
-        let decoded = decoder.decode(&data, &mut shown).is_ok_and(|decoded| decoded != codecs::Decoded::Nothing);
+        let decoded =
+            decoder.decode(&data, &mut shown).is_ok_and(|decoded| decoded != codecs::Decoded::Nothing);
         if decoded { number(&shown, place) } else { None }
     };
     Ok(frames.map(read).collect())
@@ -196,8 +211,18 @@ fn number(picture: &I420, place: Place) -> Option<u32> {
 
 /// The numbers of pictures whose timestamps are known, at the time of their last packet.
 fn sent(pictures: &[Passing], numbers: &[(u32, u32)]) -> Vec<Sighting> {
+    sightings(pictures, numbers, |picture| picture.last)
+}
+
+/// The same at the time of their first packet.
+fn at_first(pictures: &[Passing], numbers: &[(u32, u32)]) -> Vec<Sighting> {
+    sightings(pictures, numbers, |picture| picture.first)
+}
+
+fn sightings(pictures: &[Passing], numbers: &[(u32, u32)], at: impl Fn(&Passing) -> f64) -> Vec<Sighting> {
     let numbers: BTreeMap<u32, u32> = numbers.iter().copied().collect();
-    let sighting = |picture: &Passing| Some(Sighting { number: *numbers.get(&picture.timestamp)?, at: picture.last });
+    let sighting =
+        |picture: &Passing| Some(Sighting { number: *numbers.get(&picture.timestamp)?, at: at(picture) });
     pictures.iter().filter_map(sighting).collect()
 }
 
@@ -245,11 +270,16 @@ fn gateway(bench: &Bench) -> Result<(Vec<f64>, Vec<f64>, bool)> {
     let times = |pictures: &[Passing]| -> Vec<(u32, f64)> {
         pictures.iter().map(|picture| (picture.timestamp, picture.first)).collect()
     };
-    let apart = offset(&times(&sends), &times(&forwarded)).context("the speaker's pictures are not forwarded")?;
-    let numbers: Vec<(u32, u32)> =
-        people.log(0).sent.iter().map(|(timestamp, number)| (timestamp.wrapping_add(apart), *number)).collect();
+    let apart =
+        offset(&times(&sends), &times(&forwarded)).context("the speaker's pictures are not forwarded")?;
+    let numbers: Vec<(u32, u32)> = people
+        .log(0)
+        .sent
+        .iter()
+        .map(|(timestamp, number)| (timestamp.wrapping_add(apart), *number))
+        .collect();
     let shown = passing(&packets, |packet| packet.to == room.video.port());
-    let down = delays(&sent(&forwarded, &numbers), &read_h264(&shown, PLACES[0])?);
+    let down = delays(&sent(&forwarded, &numbers), &at_first(&shown, &read_room(&room, PLACES[0])?));
     check(&up, &down)?;
     Ok((up, down, put))
 }
@@ -261,13 +291,15 @@ fn numbered(outs: &[Passing], seen: &[Received], clock: (Instant, f64)) -> Resul
         None => clock.1 - clock.0.duration_since(at).as_secs_f64(),
     };
     let numbers = read_frames(seen.iter().map(|frame| frame.data.to_vec()), WHOLE)?;
-    let times: Vec<(u32, f64)> = seen.iter().map(|frame| (frame.timestamp as u32, seconds(frame.at))).collect();
+    let times: Vec<(u32, f64)> =
+        seen.iter().map(|frame| (frame.timestamp as u32, seconds(frame.at))).collect();
     let ours: Vec<(u32, f64)> = outs.iter().map(|picture| (picture.timestamp, picture.first)).collect();
     let apart = offset(&ours, &times).context("what the watcher sees is not what the gateway sends")?;
-    let known: BTreeMap<u32, u32> =
-        times.iter().zip(&numbers).filter_map(|((timestamp, _), number)| Some((timestamp.wrapping_sub(apart), (*number)?))).collect();
-    let sighting = |picture: &Passing| Some(Sighting { number: *known.get(&picture.timestamp)?, at: picture.first });
-    Ok(outs.iter().filter_map(sighting).collect())
+    let known = times
+        .iter()
+        .zip(&numbers)
+        .filter_map(|((timestamp, _), number)| Some((timestamp.wrapping_sub(apart), (*number)?)));
+    Ok(at_first(outs, &known.collect::<Vec<_>>()))
 }
 
 fn check(up: &[f64], down: &[f64]) -> Result<()> {
@@ -307,11 +339,11 @@ impl Drop for Pipeline {
 
 fn peer_up(bench: &Bench) -> Result<Vec<f64>> {
     let (from, to) = (free_port()?, free_port()?);
-    let mut pipeline = Pipeline::start(&Gstreamer::live_up(from, to))?;
-    let pictures = bench.clips.room("room-code.h264")?.iter().map(|unit| streams::h264_payloads(unit)).collect();
-    let player = Player::start(vec![Track { pictures, payload_type: 97, to: ([127, 0, 0, 1], from).into() }])?;
-    let packets = watch(&mut pipeline)?;
-    let ins = sent(&passing(&packets, |packet| packet.to == from), &player.sent());
+    let pictures =
+        bench.clips.room("room-code.h264")?.iter().map(|unit| streams::h264_payloads(unit)).collect();
+    let track = Track { pictures, payload_type: 97, to: ([127, 0, 0, 1], from).into() };
+    let (packets, numbers) = watch(&Gstreamer::live_up(from, to), vec![track])?;
+    let ins = sent(&passing(&packets, |packet| packet.to == from), &numbers);
     let found = delays(&ins, &read_vp8(&passing(&packets, |packet| packet.to == to), WHOLE)?);
     ensure!(found.len() > FRAMES / 2, "GStreamer let {} of {FRAMES} pictures through", found.len());
     Ok(found)
@@ -320,27 +352,28 @@ fn peer_up(bench: &Bench) -> Result<Vec<f64>> {
 fn peer_down(bench: &Bench) -> Result<Vec<f64>> {
     let from = (0..TILES).map(|_| free_port()).collect::<Result<Vec<_>>>()?;
     let to = free_port()?;
-    let mut pipeline = Pipeline::start(&Gstreamer::live_down(&from, to))?;
     let track = |(stream, port): (Vec<Vec<u8>>, &u16)| Track {
         pictures: stream.iter().map(|frame| streams::vp8_payloads(frame)).collect(),
         payload_type: 96,
         to: ([127, 0, 0, 1], *port).into(),
     };
     let tracks = bench.clips.conference("main-code.ivf")?.into_iter().zip(&from).map(track).collect();
-    let player = Player::start(tracks)?;
-    let packets = watch(&mut pipeline)?;
-    let ins = sent(&passing(&packets, |packet| packet.to == from[0]), &player.sent());
+    let (packets, numbers) = watch(&Gstreamer::live_down(&from, to), tracks)?;
+    let ins = sent(&passing(&packets, |packet| packet.to == from[0]), &numbers);
     let found = delays(&ins, &read_h264(&passing(&packets, |packet| packet.to == to), PLACES[0])?);
     ensure!(found.len() > FRAMES / 2, "GStreamer showed {} of {FRAMES} pictures", found.len());
     Ok(found)
 }
 
-/// What passes while a pipeline runs. A stream can only be read from a picture that stands alone, so all of it is kept.
-fn watch(pipeline: &mut Pipeline) -> Result<Vec<Captured>> {
+/// What passes while a pipeline runs, and timestamps and numbers of the first track. Kept from the first picture on, as only
+/// then can it be read.
+fn watch(pipeline: &str, tracks: Vec<Track>) -> Result<(Vec<Captured>, Vec<(u32, u32)>)> {
     let tap = Tap::start()?;
+    let mut pipeline = Pipeline::start(pipeline)?;
     pipeline.put_first()?;
+    let player = Player::start(tracks)?;
     std::thread::sleep(SETTLE + WINDOW);
-    tap.stop()
+    Ok((tap.stop()?, player.sent()))
 }
 
 /// The large layer is the one whose delay counts.

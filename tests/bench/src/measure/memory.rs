@@ -36,7 +36,11 @@ pub fn measure(bench: &mut Bench) -> Result<Vec<Metric>> {
             let people = Meeting::gather(page, &meeting(n), bench.people("main.ivf")?)?;
             let room = Room::call(box_.sip, &alias(n), &program)?;
             box_.wait_participant(n, "layers are sent", |one| {
-                if n == 0 { sends_all_layers(one) } else { one.sends.iter().any(|stream| stream.codec == "VP8") }
+                if n == 0 {
+                    sends_all_layers(one)
+                } else {
+                    one.sends.iter().any(|stream| stream.codec == "VP8")
+                }
             })?;
             calls.push((room, people));
             std::thread::sleep(SETTLE);

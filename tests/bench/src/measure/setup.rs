@@ -69,7 +69,8 @@ fn first_picture(room: &Room) -> Result<Instant> {
 fn shows_somebody(picture: &I420) -> bool {
     let view = picture.view();
     let rows = (0..view.height()).step_by(8);
-    let luma: Vec<f64> = rows.flat_map(|y| view.luma_row(y).iter().step_by(8)).map(|byte| f64::from(*byte)).collect();
+    let luma: Vec<f64> =
+        rows.flat_map(|y| view.luma_row(y).iter().step_by(8)).map(|byte| f64::from(*byte)).collect();
     let mean = luma.iter().sum::<f64>() / luma.len() as f64;
     luma.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / luma.len() as f64 > SHOWS
 }

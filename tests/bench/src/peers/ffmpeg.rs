@@ -48,7 +48,9 @@ impl Peer for Ffmpeg {
         );
         command.args(["-filter_complex", &graph, "-map", "[v]"]).args(x264(rates.composed));
         command.args(["-t", &seconds(), "-f", "h264"]).arg(folder.join("down.h264"));
-        command.args(["-map", "[a]", "-c:a", "g722", "-t", &seconds(), "-f", "g722"]).arg(folder.join("down.g722"));
+        command
+            .args(["-map", "[a]", "-c:a", "g722", "-t", &seconds(), "-f", "g722"])
+            .arg(folder.join("down.g722"));
         vec![command]
     }
 }

@@ -20,16 +20,19 @@ impl Peer for Gstreamer {
 
     fn up(&self, clips: &Clips, rates: &Rates, folder: &Path) -> Vec<Command> {
         let file = clips.path("room.h264");
-        let source =
-            format!("filesrc location={} ! h264parse ! video/x-h264,framerate=30/1 ! {DECODE}", file.display());
+        let source = format!(
+            "filesrc location={} ! h264parse ! video/x-h264,framerate=30/1 ! {DECODE}",
+            file.display()
+        );
         let sink = |n: usize| {
             let rid = LAYERS[n].rid;
             format!("avmux_ivf ! filesink location={}/up-{rid}.ivf", folder.display())
         };
         let sound = format!(
-            "filesrc location={} blocksize=160 num-buffers={SOUNDS} ! audio/G722,rate=16000,channels=1 ! avdec_g722 ! \
+            "pushfilesrc location={} time-segment=true ! audio/G722,rate=16000,channels=1 ! \
+             identity datarate=8000 ! avdec_g722 ! \
              audioconvert ! audioresample ! audio/x-raw,rate=48000,format=S16LE ! {} ! oggmux ! filesink location={}/up.ogg",
-            clips.path("room.g722").display(),
+            clips.path("room-clip.g722").display(),
             opus(),
             folder.display()
         );
@@ -43,12 +46,16 @@ impl Peer for Gstreamer {
             .enumerate()
             .map(|(n, file)| format!("filesrc location={} ! ivfparse ! {} ", file.display(), tile(n)))
             .collect();
-        let composed = format!("{} ! filesink location={}/down.h264", compose(rates.composed), folder.display());
+        let composed =
+            format!("{} ! filesink location={}/down.h264", compose(rates.composed), folder.display());
         let voices: String = clips
             .voice_files()
             .iter()
             .map(|file| {
-                format!("filesrc location={} ! oggdemux ! opusdec ! audio/x-raw,rate=48000 ! queue ! mix. ", file.display())
+                format!(
+                    "filesrc location={} ! oggdemux ! opusdec ! audio/x-raw,rate=48000 ! queue ! mix. ",
+                    file.display()
+                )
             })
             .collect();
         let sound = format!(
@@ -67,7 +74,9 @@ impl Gstreamer {
     pub fn live_up(from: u16, to: u16) -> String {
         let caps = "application/x-rtp,media=video,clock-rate=90000,encoding-name=H264,payload=97";
         let sink = |n: usize| match n {
-            0 => format!("rtpvp8pay mtu=1200 pt=96 ! udpsink host=127.0.0.1 port={to} sync=false async=false"),
+            0 => {
+                format!("rtpvp8pay mtu=1200 pt=96 ! udpsink host=127.0.0.1 port={to} sync=false async=false")
+            }
             _ => "rtpvp8pay mtu=1200 ! fakesink sync=false async=false".to_owned(),
         };
         let rates = LAYERS.map(|layer| layer.bps);
@@ -148,7 +157,9 @@ fn vp8(bps: u32) -> String {
 }
 
 fn opus() -> String {
-    format!("opusenc bitrate={OPUS_BPS} complexity=5 audio-type=voice inband-fec=true packet-loss-percentage=10 frame-size=20")
+    format!(
+        "opusenc bitrate={OPUS_BPS} complexity=5 audio-type=voice inband-fec=true packet-loss-percentage=10 frame-size=20"
+    )
 }
 
 /// Decodes one picture and puts it in its place.
