@@ -365,9 +365,12 @@ fn peer_down(bench: &Bench) -> Result<Vec<f64>> {
     Ok(found)
 }
 
+/// What was captured, and what [`watch`] says beside it.
+type Watched = (Vec<Captured>, Vec<(u32, u32)>);
+
 /// What passes while a pipeline runs, and timestamps and numbers of the first track. Kept from the first picture on, as only
 /// then can it be read.
-fn watch(pipeline: &str, tracks: Vec<Track>) -> Result<(Vec<Captured>, Vec<(u32, u32)>)> {
+fn watch(pipeline: &str, tracks: Vec<Track>) -> Result<Watched> {
     let tap = Tap::start()?;
     let mut pipeline = Pipeline::start(pipeline)?;
     pipeline.put_first()?;
