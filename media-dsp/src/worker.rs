@@ -110,8 +110,14 @@ impl End {
                 if let Report::Stats(stats) = &mut report {
                     stats.dropped = self.commands.dropped() + self.reports.dropped();
                 }
-                told = true;
+                let is_frame = report.is_frame();
                 self.reports.push(report);
+                // A frame leaves at once: the largest layer must not wait until the smaller ones are encoded as well.
+                if is_frame {
+                    (self.waker)();
+                } else {
+                    told = true;
+                }
             });
             if told {
                 (self.waker)();
