@@ -3,10 +3,10 @@
 use anyhow::{Context, Result, bail};
 use domain::config::Config;
 use gatewayd::{log, start::Gateway};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -71,24 +71,35 @@ fn run(arguments: &Arguments) -> Result<()> {
     let drain = config.gateway.drain;
     let gateway = Gateway::start(Arc::new(config))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        if let Some(path) = &arguments.control {
-            gateway.control(path)?;
+    let result = runtime.block_on(take_calls(gateway, arguments.control.as_deref(), drain));
+    // Where a second signal came, calls still stand and nobody waits for them.
+    runtime.shutdown_background();
+    result
+}
+
+/// Until it is told to end, then until its calls have.
+async fn take_calls(gateway: Gateway, control: Option<&Path>, drain: Duration) -> Result<()> {
+    if let Some(path) = control {
+        gateway.control(path)?;
+    }
+    let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    println!("{}", serde_json::json!({ "ready": true, "sip": gateway.listening }));
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = interrupt.recv() => {}
+        () = gateway.ended() => {
+            gateway.join()?;
+            bail!("a shard ended though nobody drained it");
         }
-        println!("{}", serde_json::json!({ "ready": true, "sip": gateway.listening }));
-        let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        gateway.drain(Instant::now() + drain).await;
-        // The control socket still answers while calls end; a second signal ends the box at once.
-        let ended = tokio::task::spawn_blocking(move || gateway.join());
-        tokio::select! {
-            ended = ended => ended?,
-            _ = term.recv() => bail!("told twice to end; calls were cut off"),
-        }
-    })?;
+    }
+    gateway.drain(Instant::now() + drain).await;
+    // The control socket still answers while calls end.
+    let ended = tokio::task::spawn_blocking(move || gateway.join());
+    tokio::select! {
+        ended = ended => ended??,
+        _ = term.recv() => bail!("told twice to end; calls were cut off"),
+        _ = interrupt.recv() => bail!("told twice to end; calls were cut off"),
+    }
     info!("drained");
     Ok(())
 }

@@ -16,18 +16,21 @@ use crate::net::udp::Udp;
 use anyhow::{Context, Result};
 use base::{Seed, limits};
 use domain::config::Config;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustls::ServerConfig;
 use sip::endpoint::{Endpoint, Listen, Policy, Transport};
 use sip::uri::Host;
+use std::future::{Future, poll_fn};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
 use tokio_rustls::TlsConnector;
-use tracing::info;
+use tracing::{info, warn};
 
 /// Events waiting for a shard; who sends more waits.
 const EVENTS: usize = 1_024;
@@ -68,6 +71,7 @@ impl Gateway {
     /// # Errors
     /// If an address is taken, a file cannot be read or a thread cannot be started; nothing runs then.
     pub fn start(config: Arc<Config>) -> Result<Self> {
+        raise_descriptors();
         let bound = bind(&config)?;
         let listening = bound.listening()?;
         let (sender, receiver) = mpsc::channel(EVENTS);
@@ -89,6 +93,16 @@ impl Gateway {
         up.recv().context("the shard ended before it began")??;
         info!(?listening, "taking calls");
         Ok(Self { listening, events: vec![events], shards: vec![shard] })
+    }
+
+    /// Waits until a shard is gone: of itself none goes before it is drained, so that is a bug.
+    pub async fn ended(&self) {
+        let mut gone: Vec<_> = self.events.iter().map(|shard| Box::pin(shard.closed())).collect();
+        poll_fn(|context| {
+            let any = gone.iter_mut().any(|gone| gone.as_mut().poll(context).is_ready());
+            if any { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// Takes no new calls and ends those that stand at `deadline`.
@@ -162,49 +176,54 @@ pub(crate) fn shard(
     let epoch = Instant::now();
     let advertised = config.gateway.public_address.unwrap_or_else(outward_address);
     let (poller, reports) = (Poller::new()?, Arc::new(Notify::new()));
-    let bell = Arc::clone(&reports);
-    let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || bell.notify_one());
-    let workers =
-        config.gateway.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
-    let plane = Plane::new(workers.unwrap_or(1), epoch, &wake).context("media workers")?;
+    let plane = plane(&config, epoch, &reports)?;
+    let signalling = config.signalling_ports;
+    let leave_by = Arc::new(LocalPorts::new(signalling.first..=signalling.last));
     let endpoint = Endpoint::new(endpoint_config(&config, &bound, advertised)?, random_seed()?, epoch);
     let connections = Connections::new(sender.clone(), limits::SIP_CONNECTIONS, PEER_CONNECTIONS);
-    let signalling = config.signalling_ports;
     let dialer = Dialer {
         connections: connections.clone(),
         tls: TlsConnector::from(tls::client(None)?),
-        ports: Arc::new(LocalPorts::new(signalling.first..=signalling.last)),
+        ports: Arc::clone(&leave_by),
         names: Names::system(random_seed()?),
         events: sender.clone(),
     };
-    for listener in bound.tcp {
-        tokio::task::spawn_local(
-            connections.clone().accept(tokio::net::TcpListener::from_std(listener)?, None),
-        );
-    }
-    for listener in bound.tls {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        tokio::task::spawn_local(connections.clone().accept(listener, bound.server.clone()));
-    }
+    accept(&connections, bound.tcp, None)?;
+    accept(&connections, bound.tls, bound.server)?;
     let sip = SipSide::new(endpoint, bound.udp, dialer, &poller)?;
-    let joiner = Joiner::new(&config, whereabouts(&config, epoch), sender)?;
-    let media = config.media.ports;
-    let seed = random_seed()?;
-    let start = u32::from_le_bytes([seed.0[0], seed.0[1], seed.0[2], seed.0[3]]);
-    let ports = Ports::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), &(media.first..=media.last), start);
-    Ok(Shard::new(Parts {
-        config,
-        epoch,
-        sip,
-        plane,
-        reports,
-        ports,
-        advertised,
-        joiner,
-        poller,
-        events,
-        seed,
-    }))
+    let joiner = Joiner::new(&config, whereabouts(&config, epoch), &leave_by, sender)?;
+    let (seed, ports) = (random_seed()?, media_ports(&config)?);
+    let parts = Parts { config, epoch, sip, plane, reports, ports, advertised, joiner, poller, events, seed };
+    Ok(Shard::new(parts))
+}
+
+/// The media plane, whose workers ring `reports`.
+fn plane(config: &Config, epoch: Instant, reports: &Arc<Notify>) -> Result<Plane> {
+    let bell = Arc::clone(reports);
+    let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || bell.notify_one());
+    let processors = || std::thread::available_parallelism().ok().map(usize::from);
+    let workers = config.gateway.workers.or_else(processors);
+    Plane::new(workers.unwrap_or(1), epoch, &wake).context("media workers")
+}
+
+/// The media ports, from a random one on.
+fn media_ports(config: &Config) -> Result<Ports> {
+    let Seed([a, b, c, d, ..]) = random_seed()?;
+    let range = config.media.ports.first..=config.media.ports.last;
+    Ok(Ports::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), &range, u32::from_le_bytes([a, b, c, d])))
+}
+
+/// Takes connections on all of these from now on.
+fn accept(
+    connections: &Connections,
+    listeners: Vec<std::net::TcpListener>,
+    tls: Option<Arc<ServerConfig>>,
+) -> Result<()> {
+    for listener in listeners {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        tokio::task::spawn_local(connections.clone().accept(listener, tls.clone()));
+    }
+    Ok(())
 }
 
 fn endpoint_config(config: &Config, bound: &Bound, advertised: IpAddr) -> Result<sip::endpoint::Config> {
@@ -250,6 +269,16 @@ fn outward_address() -> IpAddr {
         socket.local_addr()
     });
     probe.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |local| local.ip())
+}
+
+/// As many descriptors as the system allows: each call takes five sockets, and the usual limit of 1024 is for programs
+/// that use `select`.
+fn raise_descriptors() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        warn!(%error, "the number of open files stays limited");
+    }
 }
 
 fn random_seed() -> Result<Seed> {

@@ -38,6 +38,10 @@ pub struct Call {
     conference_socket: Option<PooledUdp>,
     received: HashMap<(Side, StreamId), RecvStream>,
     wakes: Wakes,
+    /// Work of the turn in hand; empty between turns.
+    queue: VecDeque<Work>,
+    /// Room for what a leg hands out, used again for every packet.
+    outputs: Vec<LegOutput>,
     span: Span,
     /// When its INVITE came.
     pub began: Instant,
@@ -108,10 +112,17 @@ impl Call {
             conference_socket: None,
             received: HashMap::new(),
             wakes: Wakes::default(),
+            queue: VecDeque::new(),
+            outputs: Vec::new(),
             span: tracing::info_span!("call", %id),
             began: now,
             ended: None,
         }
+    }
+
+    /// What everything logged about it bears; whoever turns it enters this first.
+    pub fn span(&self) -> Span {
+        self.span.clone()
     }
 
     /// The call machine, to be read.
@@ -154,9 +165,7 @@ impl Call {
         self.conference = Some(leg);
         self.conference_socket = Some(socket);
         // A new machine is turned once, so that it can say its first word.
-        let span = self.span.clone();
-        let _entered = span.enter();
-        let mut turn = Turn { call: self, now, plane, wish, queue: VecDeque::new() };
+        let mut turn = Turn { call: self, now, plane, wish };
         turn.leg(Side::Conference, LegStep::Leg(LegInput::Timeout));
         turn.finish();
     }
@@ -176,19 +185,15 @@ impl Call {
         plane: &mut Plane,
         wish: impl FnMut(Wish),
     ) {
-        let span = self.span.clone();
-        let _entered = span.enter();
-        let mut turn = Turn { call: self, now, plane, wish, queue: VecDeque::new() };
+        let mut turn = Turn { call: self, now, plane, wish };
         turn.leg(side, LegStep::Leg(LegInput::Packet { port, from, data }));
         turn.finish();
     }
 
     /// Turns it with one piece of work and everything that follows from it.
     pub fn turn(&mut self, now: Instant, work: Work, plane: &mut Plane, wish: impl FnMut(Wish)) {
-        let span = self.span.clone();
-        let _entered = span.enter();
-        let mut turn = Turn { call: self, now, plane, wish, queue: VecDeque::from([work]) };
-        turn.finish();
+        self.queue.push_back(work);
+        Turn { call: self, now, plane, wish }.finish();
     }
 
     /// Sends what its legs left on its sockets.
@@ -215,13 +220,12 @@ struct Turn<'a, F> {
     now: Instant,
     plane: &'a mut Plane,
     wish: F,
-    queue: VecDeque<Work>,
 }
 
 impl<F: FnMut(Wish)> Turn<'_, F> {
     fn finish(&mut self) {
         let mut done = 0;
-        while let Some(work) = self.queue.pop_front() {
+        while let Some(work) = self.call.queue.pop_front() {
             assert!(done < MOST_WORK, "the machines of a call talk in a circle");
             done += 1;
             self.work(work);
@@ -255,8 +259,8 @@ impl<F: FnMut(Wish)> Turn<'_, F> {
     }
 
     fn leg(&mut self, side: Side, input: LegStep<'_>) {
-        let mut outputs = Vec::new();
         let call = &mut *self.call;
+        let mut outputs = std::mem::take(&mut call.outputs);
         match side {
             Side::Caller => {
                 call.wakes.caller = call.caller.step(self.now, input, |output| outputs.push(output))
@@ -269,13 +273,14 @@ impl<F: FnMut(Wish)> Turn<'_, F> {
                 None => self.without_leg(input),
             },
         }
-        outputs.into_iter().for_each(|output| self.leg_output(side, output));
+        outputs.drain(..).for_each(|output| self.leg_output(side, output));
+        self.call.outputs = outputs;
     }
 
     /// A conference leg that was never made is over as soon as it is told to end.
     fn without_leg(&mut self, input: LegStep<'_>) {
         if let LegStep::Leg(LegInput::Command(LegCommand::End(cause))) = input {
-            self.queue.push_back(Work::Call(CallInput::Leg(Side::Conference, LegEvent::Ended(cause))));
+            self.call.queue.push_back(Work::Call(CallInput::Leg(Side::Conference, LegEvent::Ended(cause))));
         }
     }
 
@@ -293,7 +298,7 @@ impl<F: FnMut(Wish)> Turn<'_, F> {
             }
             LegOutput::Event(event) => {
                 self.note(side, &event);
-                self.queue.push_back(Work::Call(CallInput::Leg(side, event)));
+                self.call.queue.push_back(Work::Call(CallInput::Leg(side, event)));
             }
         }
     }
@@ -313,7 +318,7 @@ impl<F: FnMut(Wish)> Turn<'_, F> {
         for output in outputs {
             match output {
                 Output::Effect(CallEffect::Leg(side, command)) => {
-                    self.queue.push_back(Work::Command(side, command))
+                    self.call.queue.push_back(Work::Command(side, command))
                 }
                 Output::Effect(CallEffect::Join { connector, join }) => {
                     (self.wish)(Wish::Join { connector, join })

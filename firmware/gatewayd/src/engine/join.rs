@@ -35,16 +35,20 @@ pub struct Joiner {
 }
 
 impl Joiner {
-    /// Reads the files that the connectors of `config` name.
+    /// Reads the files that the connectors of `config` name; requests leave by `ports`.
     ///
     /// # Errors
     /// If one cannot be read; the message names the connector.
-    pub fn new(config: &Config, whereabouts: Whereabouts, events: mpsc::Sender<Event>) -> Result<Self> {
-        let ports = Arc::new(LocalPorts::new(config.signalling_ports.first..=config.signalling_ports.last));
+    pub fn new(
+        config: &Config,
+        whereabouts: Whereabouts,
+        ports: &Arc<LocalPorts>,
+        events: mpsc::Sender<Event>,
+    ) -> Result<Self> {
         let mut connectors = HashMap::new();
         for connector in &config.connectors {
             let name = || format!("connector {:?}", connector.name);
-            let https = Https::new(connector.ca_file.as_deref(), Arc::clone(&ports)).with_context(name)?;
+            let https = Https::new(connector.ca_file.as_deref(), Arc::clone(ports)).with_context(name)?;
             let ConnectorKind::Interop = connector.kind;
             let made = Connectors::Interop(interop(connector).with_context(name)?);
             connectors.insert(connector.name.clone(), (made, https));

@@ -1,10 +1,11 @@
 //! The box's port ranges: media 40000-49999, signalling 33000-39999 unless configured otherwise (K4).
 //!
 //! The pool walks its range in a circle, so a port that was just given back is used again last and late packets of an
-//! ended call find nobody. It counts what is out, so that a test can see every port come back.
+//! ended call find nobody. It knows what is out, so that a test can see every port come back and a full range is refused
+//! without asking the kernel for each port.
 
 use super::udp::Udp;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -22,7 +23,8 @@ struct Inner {
     first: u16,
     count: u32,
     next: Cell<u32>,
-    out: Cell<usize>,
+    /// Which ports are out, the first of the range first.
+    out: RefCell<Vec<bool>>,
 }
 
 /// A UDP socket out of the pool; dropping it gives the port back.
@@ -35,7 +37,7 @@ pub struct PooledUdp {
 
 impl Drop for PooledUdp {
     fn drop(&mut self) {
-        self.pool.out.set(self.pool.out.get().saturating_sub(1));
+        self.pool.mark(self.udp.local().port(), false);
     }
 }
 
@@ -45,14 +47,14 @@ impl Ports {
     pub fn new(address: IpAddr, range: &RangeInclusive<u16>, start: u32) -> Self {
         let first = *range.start();
         let count = u32::from(*range.end()).saturating_sub(u32::from(first)) + 1;
-        let inner = Inner { address, first, count, next: Cell::new(start % count), out: Cell::new(0) };
-        Self { inner: Rc::new(inner) }
+        let out = RefCell::new(vec![false; count as usize]);
+        Self { inner: Rc::new(Inner { address, first, count, next: Cell::new(start % count), out }) }
     }
 
     /// How many ports are out.
     #[must_use]
     pub fn out(&self) -> usize {
-        self.inner.out.get()
+        self.inner.out.borrow().iter().filter(|out| **out).count()
     }
 
     /// One socket.
@@ -69,20 +71,18 @@ impl Ports {
     /// As [`single`](Self::single).
     pub fn pair(&self) -> io::Result<(PooledUdp, PooledUdp)> {
         self.search(2, |port| {
-            if port % 2 == 1 || !self.holds(port.saturating_add(1)) {
-                return Err(io::ErrorKind::AddrInUse.into());
-            }
-            Ok((self.bind(port)?, self.bind(port + 1)?))
+            let above =
+                port.checked_add(1).filter(|_| port.is_multiple_of(2)).ok_or(io::ErrorKind::AddrInUse)?;
+            Ok((self.bind(port)?, self.bind(above)?))
         })
     }
 
-    fn holds(&self, port: u16) -> bool {
-        u32::from(port) < u32::from(self.inner.first) + self.inner.count && port >= self.inner.first
-    }
-
     fn bind(&self, port: u16) -> io::Result<PooledUdp> {
+        if !self.inner.is_free(port) {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
         let udp = Udp::bind(SocketAddr::new(self.inner.address, port))?;
-        self.inner.out.set(self.inner.out.get() + 1);
+        self.inner.mark(port, true);
         Ok(PooledUdp { udp, pool: Rc::clone(&self.inner) })
     }
 
@@ -111,6 +111,25 @@ impl Ports {
     }
 }
 
+impl Inner {
+    fn index(&self, port: u16) -> Option<usize> {
+        port.checked_sub(self.first).map(usize::from)
+    }
+
+    /// Whether it is of the range, and not out.
+    fn is_free(&self, port: u16) -> bool {
+        let out = self.out.borrow();
+        self.index(port).and_then(|at| out.get(at)).is_some_and(|out| !out)
+    }
+
+    fn mark(&self, port: u16, is_out: bool) {
+        let mut out = self.out.borrow_mut();
+        if let Some(place) = self.index(port).and_then(|at| out.get_mut(at)) {
+            *place = is_out;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +147,14 @@ mod tests {
         let (rtp, rtcp) = ports.pair().expect("a free pair");
         assert_eq!(rtp.udp.local().port() % 2, 0);
         assert_eq!(rtcp.udp.local().port(), rtp.udp.local().port() + 1);
+    }
+
+    #[test]
+    fn a_pair_does_not_reach_out_of_its_range() {
+        let ports = pool(0);
+        let first = ports.inner.first;
+        ports.pair().expect_err("one port is no pair");
+        assert_eq!((ports.out(), ports.inner.is_free(first + 1)), (0, false));
     }
 
     #[test]

@@ -96,12 +96,15 @@ impl Shard {
     ) {
         let Some(slot) = self.calls.get_mut(&id) else { return };
         let (call, plane, mut wishes) = (&mut slot.call, &mut self.parts.plane, Vec::new());
+        let span = call.span();
         // What unwinds leaves the call half-turned, so it is not turned again, and what it wished is not done. The plane
         // forgets a call whole, however far it had come with it.
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            act(call, plane, &mut wishes);
-            call.flush();
-        }));
+        let result = span.in_scope(|| {
+            catch_unwind(AssertUnwindSafe(|| {
+                act(call, plane, &mut wishes);
+                call.flush();
+            }))
+        });
         if let Err(panic) = result {
             return self.crashed(now, id, &*panic);
         }

@@ -1,0 +1,140 @@
+//! The daemon as a process: what it says of its configuration, and how signals end it.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, UdpSocket};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Longest wait for the process.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const CONFIG: &str = "[gateway]\ndomains = [\"meet.example.com\"]\npublic_address = \"127.0.0.1\"\nworkers = 1\n\
+                      [sip]\nudp = [\"127.0.0.1:0\"]\ntcp = [\"127.0.0.1:0\"]\n[log]\nto = \"stderr\"\n\
+                      [[tokens]]\nname = \"test\"\nvalue = \"t\"\ntrust = \"trusted\"\n\
+                      [[connectors]]\nname = \"meet\"\nkind = \"interop\"\nurl = \"https://127.0.0.1:9\"\n\
+                      [[rules]]\nname = \"meetings\"\npriority = 100\n";
+
+/// A running daemon; it goes with this.
+struct Daemon {
+    child: Child,
+    udp: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It has ended already, as a rule.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn gatewayd(config: &str, more: &[&str]) -> (Command, TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("gantry.toml");
+    std::fs::write(&file, config).expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gatewayd"));
+    command.arg("--config").arg(file).args(more).stdout(Stdio::piped()).stderr(Stdio::piped());
+    (command, folder)
+}
+
+impl Daemon {
+    /// Takes calls.
+    fn start() -> Self {
+        let (mut command, folder) = gatewayd(CONFIG, &[]);
+        let mut child = command.stderr(Stdio::null()).spawn().expect("a process");
+        let mut line = String::new();
+        let out = child.stdout.take().expect("its output");
+        BufReader::new(out).read_line(&mut line).expect("its first line");
+        let ready: serde_json::Value = serde_json::from_str(&line).expect("one object");
+        let udp = ready["sip"]["udp"][0].as_str().and_then(|text| text.parse().ok());
+        Self { child, udp: udp.expect("an address"), _folder: folder }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).expect("a process id");
+        kill(Pid::from_raw(pid), signal).expect("it is there");
+    }
+
+    /// Calls what nobody routes. The answer is the status; SIP keeps the call for a while, as nobody confirms it.
+    fn call(&self, name: &str) -> String {
+        let peer = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        peer.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        let own = peer.local_addr().expect("an address");
+        let text = format!(
+            "INVITE sip:nobody@example.com SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK-{name}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:a@example.com>;tag={name}\r\nTo: <sip:nobody@example.com>\r\n\
+             Call-ID: {name}\r\nCSeq: 1 INVITE\r\nContact: <sip:a@{own}>\r\nContent-Length: 0\r\n\r\n"
+        );
+        peer.send_to(text.as_bytes(), self.udp).expect("sent");
+        let mut answer = [0; 4_096];
+        loop {
+            let count = peer.recv(&mut answer).expect("an answer");
+            let answer = String::from_utf8_lossy(&answer[..count]);
+            let status = answer.split(' ').nth(1).expect("a status");
+            if !status.starts_with('1') {
+                return status.to_owned();
+            }
+        }
+    }
+
+    fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it goes on");
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn a_signal_drains_an_idle_daemon_at_once() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut daemon = Daemon::start();
+        daemon.signal(signal);
+        assert!(daemon.ended().success());
+    }
+}
+
+#[test]
+fn a_second_signal_ends_a_daemon_that_is_still_draining_and_says_so() {
+    let mut daemon = Daemon::start();
+    assert_eq!(daemon.call("before"), "404");
+    daemon.signal(Signal::SIGTERM);
+    let drains = (0..1_000).any(|call| daemon.call(&call.to_string()) == "503");
+    assert!(drains, "it takes calls on");
+    assert!(daemon.child.try_wait().expect("a child").is_none(), "SIP still absorbs what comes late");
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.ended().code(), Some(1));
+}
+
+#[test]
+fn a_configuration_is_checked_without_taking_calls() {
+    let (mut good, _folder) = gatewayd(CONFIG, &["--check"]);
+    let output = good.output().expect("a process");
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stdout).contains(": good"));
+
+    let (mut bad, _folder) = gatewayd(&CONFIG.replace("priority = 100", "priority = \"high\""), &["--check"]);
+    let output = bad.output().expect("a process");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("priority"), "{output:?}");
+}
+
+#[test]
+fn an_address_that_is_taken_is_named_and_nothing_runs() {
+    let taken = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let at = taken.local_addr().expect("an address").to_string();
+    let (mut command, _folder) = gatewayd(&CONFIG.replacen("127.0.0.1:0", &at, 1), &[]);
+    let mut child = command.spawn().expect("a process");
+    let mut said = String::new();
+    child.stderr.take().expect("its errors").read_to_string(&mut said).expect("text");
+    assert_eq!(child.wait().expect("an end").code(), Some(1));
+    assert!(said.contains(&at), "{said}");
+}
