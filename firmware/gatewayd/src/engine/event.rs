@@ -49,7 +49,7 @@ pub enum Event {
     },
     /// A media worker has something to tell.
     Reports,
-    /// The time that some machine asked for has come.
+    /// The time that some machine asked for has come, or sockets were not read to their end in the turn before.
     Wake,
     /// Somebody wants to know how things are.
     Ask(oneshot::Sender<Status>),

@@ -4,6 +4,7 @@ use media_dsp::{Command, Report, Stats, Worker, WorkerHandle};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tracing::warn;
 
 /// A worker and what is needed to start it again.
 pub struct Lane {
@@ -26,10 +27,13 @@ impl Lane {
         Ok(Self { name: name.to_owned(), epoch, worker: Some(worker), wake, stats: Stats::default() })
     }
 
-    /// Tells the worker; what a dead or full one does not take is dropped, as on a network.
+    /// Tells the worker; what a dead or full one does not take is dropped, as on a network. A dead one is told everything
+    /// again when it is restarted; one that is not, and yet has thousands of commands waiting, hangs.
     pub fn send(&mut self, command: Command) {
-        if let Some(worker) = &self.worker {
-            worker.send(command);
+        let steps = matches!(command, Command::Apply(_));
+        let taken = self.worker.as_ref().is_some_and(|worker| worker.send(command));
+        if steps && !taken {
+            warn!(worker = self.name, "a media worker is dead or hangs: steps were not taken");
         }
     }
 
