@@ -1,4 +1,5 @@
-//! Lips: a flash and a beep that leave together arrive together, within 40 ms, both ways.
+//! Lips: a flash and a beep that leave together arrive together: within 40 ms at the room, within what EN 301 549 allows at the
+//! browser, whose own synchronisation adds to ours.
 
 use anyhow::{Context, Result, ensure};
 use e2e::gateway::{DOMAIN, MEETING};
@@ -9,11 +10,13 @@ use e2e::sipp::{self, Sipp};
 use e2e::wire;
 use std::time::Duration;
 
-/// Most that sound and picture may be apart, in seconds (EN 301 549 6.5.4 allows 100 ms).
-const LIMIT: f64 = 0.040;
+/// Most that sound and picture may be apart at the room, in seconds.
+const AT_ROOM: f64 = 0.040;
+/// Most that they may be apart at the browser, in seconds (EN 301 549 6.5.4).
+const AT_BROWSER: f64 = 0.100;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lips_are_within_40_ms_both_ways() -> Result<()> {
+async fn lips_are_within_40_ms_at_the_room_and_100_ms_at_the_browser() -> Result<()> {
     let scene = Scene::with_person("lips").await?;
     let folder = scene.lab.folder("script")?;
     sipp::make_captures(&folder, (640, 360), 22)?;
@@ -51,12 +54,12 @@ async fn lips_are_within_40_ms_both_ways() -> Result<()> {
     // A browser brings sound and picture together by small steps; what counts is where it settles.
     let (up, down) = (last(&up), last(&down));
     ensure!(
-        median(up).abs() <= LIMIT,
+        median(up).abs() <= AT_BROWSER,
         "towards the browser sound is {:.1} ms after the picture",
         median(up) * 1e3
     );
     ensure!(
-        median(down).abs() <= LIMIT,
+        median(down).abs() <= AT_ROOM,
         "towards the room sound is {:.1} ms after the picture",
         median(down) * 1e3
     );
