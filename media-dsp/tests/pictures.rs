@@ -264,6 +264,31 @@ fn the_canvas_is_made_in_the_instant_its_main_picture_comes() {
 }
 
 #[test]
+fn a_canvas_that_made_pictures_out_of_turn_is_on_time_again() {
+    let mut rig = Rig::new();
+    rig.add_source(1, SourceKind::Picture);
+    rig.apply([Step::AddPicture(canvas(20, vec![tile(1, Rect::whole(CANVAS))]))]);
+    let mut main = Camera::new(Codec::Vp8, 640, 360, None);
+    for n in 0..60 {
+        rig.go(nth(n));
+        if let Some(frame) = main.shoot(&pattern::picture(640, 360, n as u16), rig.now(), Picture::Any) {
+            rig.frame(1, frame);
+        }
+        // the room asks for a picture that stands alone, four times, each between two pictures
+        if (20..24).contains(&n) {
+            rig.go(nth(n) + ms(16));
+            rig.send(Command::ForceKey { sink: SinkId(20) });
+        }
+    }
+    let made: Vec<(Duration, MediaTime)> = rig.frames(20).iter().map(|(at, f)| (*at, f.captured)).collect();
+    let after: Vec<_> = made.iter().filter(|(at, _)| *at > nth(30)).collect();
+    assert!(after.len() >= 26, "{} of 29 pictures", after.len());
+    for (at, captured) in after {
+        assert_eq!(*at, captured.since_epoch(), "it waited");
+    }
+}
+
+#[test]
 fn other_tiles_drive_when_the_main_one_is_silent() {
     let mut rig = Rig::new();
     rig.add_source(1, SourceKind::Picture);

@@ -16,9 +16,12 @@ use crate::message::{IDLE_PICTURE, MAIN_SILENT, MAX_TILES, PictureSink, Rect, Re
 use base::{MediaTime, Size};
 use kernels::{I420, PictureError};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Dark grey, so that black bars of a peer's own are told from ours.
 const BACKGROUND: (u8, u8, u8) = (36, 128, 128);
+/// The part of a frame's time that a picture may wait for the gate before it is left out for the next.
+const WAIT_PART: u32 = 8;
 
 pub(super) struct Canvas {
     pub encoder: SinkEncoder,
@@ -114,19 +117,31 @@ impl Canvas {
     pub fn moved(&mut self, at: &Moment, source: SourceId, stamp: Stamp) {
         let now = at.now;
         if self.main() == Some(source) {
-            self.main_seen = Some(now);
+            let gap = self.main_seen.replace(now).map(|seen| now.saturating_since(seen));
             let shed = self
                 .last_made
                 .map(|made| made + self.gate.frame() * SHED)
                 .filter(|_| at.is_late(stamp.arrived));
             self.encoder.stats.shed += u64::from(shed.is_some_and(|due| due > now));
-            self.want(shed.unwrap_or(now).max(now), Some(stamp));
+            self.want(shed.unwrap_or(now).max(self.hold(now, gap)), Some(stamp));
         } else if self.tiles.iter().any(|tile| tile.source == source) {
             let due = self.main_seen.map_or(now, |seen| now.max(seen + MAIN_SILENT));
             if self.pending.is_none() {
                 self.want(due, Some(stamp));
             }
         }
+    }
+
+    /// When to make the picture for a main picture that came now, `gap` after the one before.
+    ///
+    /// Where pictures made out of turn (a key, another layout) or a fast clock have used up what the gate allows, each main picture would
+    /// from then on wait for the gate. One is left out instead: the next is on time, and this one serves if none comes.
+    fn hold(&self, now: MediaTime, gap: Option<Duration>) -> MediaTime {
+        let frame = self.gate.frame();
+        if self.gate.opens() <= now + frame / WAIT_PART {
+            return now;
+        }
+        now + gap.unwrap_or(frame).min(frame) * 5 / 4
     }
 
     /// A picture is to be made, not before `due` and not before the gate opens.
