@@ -180,6 +180,8 @@ fn fill(all: &mut sys::SEncParamExt, settings: &VideoSettings) {
     all.bEnableFrameSkip = true;
     // a cut in the picture would make a picture that stands alone, and with it a burst, at each change of layout
     all.bEnableSceneChangeDetect = false;
+    // it takes slow changes for background and leaves them out: 0.16 dB less for no time saved (720p, people walking)
+    all.bEnableBackgroundDetection = false;
     all.iSpatialLayerNum = 1;
     all.iTemporalLayerNum = 1;
     let layer = &mut all.sSpatialLayers[0];

@@ -10,8 +10,10 @@ use sys::vp8e_enc_control_id as control;
 
 /// Ticks per second of the time stamps given to the encoder.
 const CLOCK: u32 = 90_000;
-/// Pixels of CIF, below which speed is -4 instead of -6 (as libwebrtc).
-const CIF: u32 = 352 * 288;
+/// Speed, where the negative ones are fixed and do not follow the clock. libwebrtc takes -6, and -4 below CIF. Against that, -8 takes 4 %
+/// less time at 720p, 8 % at 360p and 52 % at 180p for 0.07 dB less, as much and 0.26 dB less (people walking, 0.9, 0.35 and
+/// 0.12 Mbit/s); -10 and faster cost more than they save.
+const SPEED: i32 = -8;
 
 /// A VP8 encoder of one stream.
 pub struct Encoder {
@@ -48,13 +50,12 @@ impl Encoder {
         let config = Config(configure(&settings).map_err(refused)?);
         let context = open(&config.0).map_err(refused)?;
         let mut encoder = Self { context, config, fps: settings.fps.max(1), last: None };
-        encoder.set_controls(&settings).map_err(refused)?;
+        encoder.set_controls().map_err(refused)?;
         Ok(encoder)
     }
 
-    fn set_controls(&mut self, settings: &VideoSettings) -> Result<(), i32> {
-        let speed = if settings.width * settings.height < CIF { -4 } else { -6 };
-        self.control(control::VP8E_SET_CPUUSED, speed)?;
+    fn set_controls(&mut self) -> Result<(), i32> {
+        self.control(control::VP8E_SET_CPUUSED, SPEED)?;
         self.control(control::VP8E_SET_STATIC_THRESHOLD, 1)?;
         self.control(control::VP8E_SET_NOISE_SENSITIVITY, 0)?;
         self.control(control::VP8E_SET_TOKEN_PARTITIONS, 0)?;
