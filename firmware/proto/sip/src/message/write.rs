@@ -42,10 +42,12 @@ fn message(start: std::fmt::Arguments<'_>, headers: &Headers, body: &[u8]) -> By
 const WORDS: [&str; 7] =
     ["Accept", "Accept-Encoding", "Allow", "Proxy-Require", "Require", "Supported", "Unsupported"];
 
-/// Whether `next` goes on the line of `last`.
+/// Whether `next` goes on the line of `last`. What holds a quote or a bracket has a line of its own: one that a peer
+/// left open would swallow the elements behind it.
 fn joins(last: &Header, next: &Header) -> bool {
     let same = last.name == next.name && WORDS.iter().any(|word| next.name.is(word));
-    same && !last.value.is_empty() && !next.value.is_empty()
+    let plain = |header: &Header| !header.value.is_empty() && !header.value.contains(['"', '<', '>']);
+    same && plain(last) && plain(next)
 }
 
 /// A reason phrase that cannot break its line.
@@ -73,5 +75,16 @@ mod tests {
         let bytes = message(format_args!("SIP/2.0 200 OK\r\n"), &headers, b"");
         let lines = "Allow: INVITE, ACK, BYE\r\nContact: <sip:a>\r\nContact: <sip:b>\r\nSupported: timer\r\n";
         assert_eq!(bytes, format!("SIP/2.0 200 OK\r\n{lines}Content-Length: 0\r\n\r\n"));
+    }
+
+    #[test]
+    fn an_element_with_an_open_quote_does_not_swallow_the_next() {
+        let mut headers = Headers::new();
+        for value in ["application/sdp", "text/\"x", "text/plain", "text/<y", "text/html"] {
+            headers.push("Accept", value);
+        }
+        let bytes = message(format_args!("SIP/2.0 200 OK\r\n"), &headers, b"");
+        let text = String::from_utf8_lossy(&bytes);
+        assert_eq!(text.matches("Accept: ").count(), 5, "{text}");
     }
 }
