@@ -6,10 +6,10 @@
 
 /// `text` with each line in the form the parser takes; keeps `v`, `o`, `s`, `c`, `b`, `m` and `a`.
 pub(crate) fn cleaned(text: &[u8]) -> Vec<u8> {
-    let text = String::from_utf8_lossy(text);
+    let text = String::from_utf8_lossy(text).replace('\0', "");
     let mut clean = Clean::default();
     for line in text.split(['\r', '\n']) {
-        clean.take(line.trim_matches(|c: char| c.is_whitespace() || c == '\0'));
+        clean.take(line.trim());
     }
     clean.out
 }
@@ -26,7 +26,7 @@ struct Clean {
 impl Clean {
     fn take(&mut self, line: &str) {
         let Some((key, value)) = line.split_once('=') else { return };
-        let value = value.trim_matches(|c: char| c.is_whitespace() || c == '\0');
+        let value = value.trim();
         match key {
             "v" if self.out.is_empty() => self.put(key, value),
             "o" if !self.origin && is_origin(value) => {
@@ -55,7 +55,7 @@ impl Clean {
     fn put(&mut self, key: &str, value: &str) {
         self.out.extend_from_slice(key.as_bytes());
         self.out.push(b'=');
-        self.out.extend(value.bytes().filter(|byte| *byte != 0));
+        self.out.extend_from_slice(value.as_bytes());
         self.out.extend_from_slice(b"\r\n");
     }
 }
@@ -63,13 +63,13 @@ impl Clean {
 fn is_origin(value: &str) -> bool {
     let fields: Vec<&str> = value.split_whitespace().collect();
     matches!(fields[..], [_, _, version, net, family, _] if version.parse::<u64>().is_ok() && is_token(net) && is_token(family))
-        && !value.contains(['\t', '\0'])
+        && !value.contains('\t')
 }
 
 fn is_connection(value: &str) -> bool {
     let fields: Vec<&str> = value.split_whitespace().collect();
     matches!(fields[..], [net, family, _] if is_token(net) && is_token(family))
-        && !value.contains(['\t', '\0'])
+        && !value.contains('\t')
 }
 
 fn is_bandwidth(value: &str) -> bool {
@@ -102,6 +102,11 @@ mod tests {
             clean("v=0\na=x\0y\nm=audio  1 RTP/AVP   0 \0\n"),
             "v=0\r\na=xy\r\nm=audio 1 RTP/AVP 0\r\n"
         );
+    }
+
+    #[test]
+    fn a_format_list_of_nul_bytes_is_no_format_list() {
+        assert_eq!(clean("v=0\nm=audio 1 RTP/AVP \0\n"), "v=0\r\nm=audio 1 RTP/AVP\r\n");
     }
 
     #[test]
