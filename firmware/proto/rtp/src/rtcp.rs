@@ -11,7 +11,7 @@ use rtcp_types::{
 };
 
 /// Most messages taken from one datagram; the rest is dropped as nonsense.
-const MAX_MESSAGES: usize = 256;
+pub const MAX_MESSAGES: usize = 256;
 /// Longest CNAME kept, in bytes.
 const MAX_CNAME: usize = 255;
 
