@@ -68,8 +68,7 @@ fn is_origin(value: &str) -> bool {
 
 fn is_connection(value: &str) -> bool {
     let fields: Vec<&str> = value.split_whitespace().collect();
-    matches!(fields[..], [net, family, _] if is_token(net) && is_token(family))
-        && !value.contains('\t')
+    matches!(fields[..], [net, family, _] if is_token(net) && is_token(family)) && !value.contains('\t')
 }
 
 fn is_bandwidth(value: &str) -> bool {

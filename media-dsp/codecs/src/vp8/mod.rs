@@ -1,10 +1,11 @@
-//! VP8 (RFC 6386) by the system's libvpx.
+//! VP8 (RFC 6386) by the system's libvpx, linked statically so that its memory comes from [`memory`].
 //!
 //! The bindings turn C enums into Rust enums, so a zeroed configuration is not one: it is filled by the library in
 //! uninitialised memory. `vpx_codec_control_` takes any number of arguments unchecked; each use says what it takes.
 
 mod decoder;
 mod encoder;
+mod memory;
 
 pub use decoder::Decoder;
 pub use encoder::Encoder;
