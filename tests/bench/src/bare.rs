@@ -1,18 +1,20 @@
-//! The bare sum: the gateway's own codecs and kernels on the same clips, in one thread, with nothing round them.
+//! The bare sum: the gateway's own codecs and kernels on the same clips, as fast as they play, with nothing round them.
 //!
-//! No packets, no rings, no clock: what a call would cost if everything but the codecs were free.
+//! No packets and no rings: what a call would cost if everything but the codecs were free. Up, down and sound have a thread each,
+//! as they have in the gateway.
 
 use crate::clips::Clips;
 use crate::cpu;
+use crate::load::{Beat, PICTURE_TIME, SOUND_TIME};
 use crate::peers::Rates;
 use crate::settings::{CLIP_SECONDS, FPS, FRAMES, HEIGHT, LAYERS, Layer, OPUS_BPS, PLACES, VOICES, WIDTH};
 use crate::streams;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use codecs::{AudioDecoder, AudioEncoder, Picture, VideoDecoder, VideoEncoder, VideoSettings};
 use codecs::{g722, h264, opus, vp8};
 use kernels::I420;
 use kernels::resample::Resampler;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Samples of 20 ms at 48 kHz.
 const BLOCK: usize = 960;
@@ -68,10 +70,14 @@ impl Bare {
             let seconds = work()?;
             Ok((cpu::of_this_thread()? - before).as_secs_f64() / seconds)
         };
-        Ok(Sum {
-            up: timed(&|| self.up(&rates.layers))?,
-            down: timed(&|| self.down(rates.composed))?,
-            sound: timed(&|| self.sound())?,
+        std::thread::scope(|scope| {
+            let up = scope.spawn(|| timed(&|| self.up(&rates.layers)));
+            let down = scope.spawn(|| timed(&|| self.down(rates.composed)));
+            let sound = scope.spawn(|| timed(&|| self.sound()));
+            let joined = |thread: std::thread::ScopedJoinHandle<'_, Result<f64>>| {
+                thread.join().map_err(|_| anyhow!("a codec panicked"))?
+            };
+            Ok(Sum { up: joined(up)?, down: joined(down)?, sound: joined(sound)? })
         })
     }
 
@@ -82,7 +88,9 @@ impl Bare {
         let mut encoders = LAYERS.iter().zip(rates).map(encoder).collect::<Result<Vec<_>, _>>()?;
         let (mut source, mut out) = (I420::default(), Vec::new());
         let (mut half, mut quarter) = (I420::new(640, 360)?, I420::new(320, 180)?);
+        let mut beat = Beat::new(Instant::now(), PICTURE_TIME);
         for (n, unit) in self.room.iter().enumerate() {
+            await_stroke(&mut beat);
             decoder.decode(unit, &mut source)?;
             kernels::yuv::scale(&source.view(), &mut half.view_mut());
             kernels::yuv::scale(&half.view(), &mut quarter.view_mut());
@@ -100,7 +108,9 @@ impl Bare {
         let mut pictures: Vec<I420> = self.conference.iter().map(|_| I420::default()).collect();
         let mut encoder = h264::Encoder::new(video(WIDTH, HEIGHT, bps))?;
         let (mut canvas, mut out) = (I420::new(WIDTH, HEIGHT)?, Vec::new());
+        let mut beat = Beat::new(Instant::now(), PICTURE_TIME);
         for n in 0..FRAMES {
+            await_stroke(&mut beat);
             for (((decoder, stream), picture), place) in
                 decoders.iter_mut().zip(&self.conference).zip(&mut pictures).zip(PLACES)
             {
@@ -123,7 +133,9 @@ impl Bare {
         let (mut down, mut up) = (down, up);
         let blocks = self.voices.iter().map(Vec::len).chain([self.sound.len()]).min().unwrap_or_default();
         let (mut mix, mut one, mut low, mut out) = (vec![0.0; BLOCK], Vec::new(), Vec::new(), Vec::new());
-        for n in 0..blocks {
+        let mut beat = Beat::new(Instant::now(), SOUND_TIME);
+        for n in (0..blocks).cycle().take((CLIP_SECONDS * 50.0) as usize) {
+            await_stroke(&mut beat);
             mix.fill(0.0);
             for (decoder, voice) in listeners.iter_mut().zip(&self.voices) {
                 one.clear();
@@ -142,8 +154,14 @@ impl Bare {
             out.clear();
             to_conference.encode(&one, &mut out)?;
         }
-        Ok(blocks as f64 * 0.02)
+        Ok(CLIP_SECONDS)
     }
+}
+
+/// Sleeps until the next stroke and takes it.
+fn await_stroke(beat: &mut Beat) {
+    std::thread::sleep(beat.due().saturating_duration_since(Instant::now()));
+    let _ = beat.stroke(Instant::now());
 }
 
 fn at(n: usize) -> Duration {

@@ -1,6 +1,7 @@
 //! Who makes the load: a room, the people of a meeting, and streams for peers. None of it counts as the gateway's work.
 
 pub mod meeting;
+pub mod neighbours;
 pub mod player;
 pub mod room;
 pub mod sip;

@@ -11,7 +11,7 @@ use crate::under_test::{UnderTest, alias, meeting};
 use anyhow::{Context, Result, ensure};
 use std::time::Duration;
 
-/// Seconds of sound a peer works on, so that its start does not count.
+/// Seconds of sound a peer works on, so that its start hardly counts.
 const SECONDS: u64 = 60;
 const SETTLE: Duration = Duration::from_secs(3);
 const GOAL: f64 = 0.5;

@@ -1,15 +1,16 @@
 //! CPU of a call with pictures, all in, beside ffmpeg, GStreamer and the bare sum of the same codecs.
 //!
 //! First one call is recorded: its rates are what the peers are then set to, its pictures are what theirs are held against.
-//! Then everybody runs in turn, and ratios are taken within each round.
+//! Then everybody runs in turn, as fast as the clips play and beside the same neighbours, and ratios are taken within each round.
 
 use super::Bench;
 use crate::bare::Bare;
 use crate::load::meeting::{Meeting, Role};
+use crate::load::neighbours::Neighbours;
 use crate::load::room::Room;
 use crate::peers::ffmpeg::Ffmpeg;
 use crate::peers::gstreamer::Gstreamer;
-use crate::peers::{self, Cost, Peer, Rates};
+use crate::peers::{self, Pace, Peer, Rates};
 use crate::quality::{self, COMPOSED_SLACK, LAYER_SLACK, Luma, Quality};
 use crate::report::{Gate, Metric, short};
 use crate::settings::{CLIP_SECONDS, HEIGHT, LAYERS, WIDTH};
@@ -41,7 +42,7 @@ pub fn measure(bench: &mut Bench) -> Result<Vec<Metric>> {
     for peer in peers {
         eprintln!("cpu.call: {} is set to the same rates", peer.name());
         told.push(peers::fit(peer, &bench.clips, &rates, &bench.work)?);
-        peers::run(peer, &bench.clips, told.last().unwrap_or(&rates), &bench.work)?;
+        peers::run(peer, &bench.clips, told.last().unwrap_or(&rates), Pace::Flat, &bench.work)?;
         gates.push(ours.gate(&peers::worth(&bench.clips, &bench.work)?));
     }
     let bare = Bare::read(&bench.clips)?;
@@ -52,36 +53,35 @@ pub fn measure(bench: &mut Bench) -> Result<Vec<Metric>> {
         runs.ours.push(gateway(bench)?);
         for ((peer, told), costs) in peers.iter().zip(&told).zip([&mut runs.ffmpeg, &mut runs.gstreamer]) {
             bench.noise.sample()?;
-            costs.push(peers::run(*peer, &bench.clips, told, &bench.work)?);
+            let run = || peers::run(*peer, &bench.clips, told, Pace::Live, &bench.work);
+            costs.push(beside_neighbours(bench, run)?);
         }
         bench.noise.sample()?;
-        runs.bare.push(bare.run(&rates)?);
+        runs.bare.push(beside_neighbours(bench, || bare.run(&rates))?);
     }
     runs.metrics(peers, gates, &rates)
+}
+
+/// Does `work` while the machine bears what it bears beside the gateway.
+fn beside_neighbours<T>(bench: &Bench, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let neighbours = Neighbours::gather(bench)?;
+    let done = work()?;
+    ensure!(neighbours.are_there(), "the neighbours left early");
+    Ok(done)
 }
 
 #[derive(Default)]
 struct Runs {
     ours: Vec<f64>,
-    ffmpeg: Vec<Cost>,
-    gstreamer: Vec<Cost>,
+    ffmpeg: Vec<f64>,
+    gstreamer: Vec<f64>,
     bare: Vec<crate::bare::Sum>,
 }
 
 impl Runs {
     fn metrics(&self, peers: [&dyn Peer; 2], gates: Vec<Gate>, rates: &Rates) -> Result<Vec<Metric>> {
         let spread = |values: &[f64]| Spread::of(values).context("no rounds");
-        let call = |costs: &[Cost]| -> Vec<f64> { costs.iter().map(Cost::call).collect() };
-        let middle = |values: Vec<f64>| short(median(&values).unwrap_or_default());
-        let told = |name: String, costs: &[Cost]| {
-            let part = |which: fn(&Cost) -> f64| middle(costs.iter().map(which).collect());
-            format!(
-                "{name}: {} cores (up {}, down {})",
-                middle(call(costs)),
-                part(|c| c.up),
-                part(|c| c.down)
-            )
-        };
+        let middle = |values: &[f64]| short(median(values).unwrap_or_default());
         let [f, h, q] = rates.layers.map(|bps| bps / 1_000);
         let mut metrics = vec![
             Metric::new("cpu.call.gateway", "cores", spread(&self.ours)?)
@@ -89,15 +89,17 @@ impl Runs {
         ];
         let against = [("ffmpeg", GOAL_FFMPEG, &self.ffmpeg), ("gstreamer", GOAL_GSTREAMER, &self.gstreamer)];
         for (((name, goal, costs), peer), gate) in against.into_iter().zip(peers).zip(gates) {
-            let ratio = spread(&ratios(&self.ours, &call(costs)))?;
+            let ratio = spread(&ratios(&self.ours, costs))?;
             let metric = Metric::new(&format!("cpu.call.vs_{name}"), "ratio", ratio);
-            metrics.push(metric.goal(goal).peer(told(peer.name(), costs)).gate(gate));
+            let told = format!("{}: {} cores", peer.name(), middle(costs));
+            metrics.push(metric.goal(goal).peer(told).gate(gate));
         }
         let sums: Vec<f64> = self.bare.iter().map(crate::bare::Sum::call).collect();
-        let part = |which: fn(&crate::bare::Sum) -> f64| middle(self.bare.iter().map(which).collect());
+        let part =
+            |which: fn(&crate::bare::Sum) -> f64| middle(&self.bare.iter().map(which).collect::<Vec<f64>>());
         let peer = format!(
             "our codecs alone: {} cores (up {}, down {}, sound {})",
-            middle(sums.clone()),
+            middle(&sums),
             part(|s| s.up),
             part(|s| s.down),
             part(|s| s.sound)

@@ -47,7 +47,8 @@ pub fn measure(bench: &mut Bench) -> Result<Vec<Metric>> {
         first &= put;
         ours.add(&up, &down)?;
         bench.noise.sample()?;
-        theirs.add(&peer_up(bench)?, &peer_down(bench)?)?;
+        let (up, down) = peer(bench)?;
+        theirs.add(&up, &down)?;
     }
     let how = if first { "before all else on the machine" } else { "WITHOUT priority, neighbours count" };
     let mut metrics = Vec::new();
@@ -337,46 +338,38 @@ impl Drop for Pipeline {
     }
 }
 
-fn peer_up(bench: &Bench) -> Result<Vec<f64>> {
-    let (from, to) = (free_port()?, free_port()?);
+/// Delays of GStreamer up and down, which it does at the same time as the gateway has to.
+fn peer(bench: &Bench) -> Result<(Vec<f64>, Vec<f64>)> {
+    let (up_from, up_to, down_to) = (free_port()?, free_port()?, free_port()?);
+    let down_from = (0..TILES).map(|_| free_port()).collect::<Result<Vec<_>>>()?;
     let pictures =
         bench.clips.room("room-code.h264")?.iter().map(|unit| streams::h264_payloads(unit)).collect();
-    let track = Track { pictures, payload_type: 97, to: ([127, 0, 0, 1], from).into() };
-    let (packets, numbers) = watch(&Gstreamer::live_up(from, to), vec![track])?;
-    let ins = sent(&passing(&packets, |packet| packet.to == from), &numbers);
-    let found = delays(&ins, &read_vp8(&passing(&packets, |packet| packet.to == to), WHOLE)?);
-    ensure!(found.len() > FRAMES / 2, "GStreamer let {} of {FRAMES} pictures through", found.len());
-    Ok(found)
-}
-
-fn peer_down(bench: &Bench) -> Result<Vec<f64>> {
-    let from = (0..TILES).map(|_| free_port()).collect::<Result<Vec<_>>>()?;
-    let to = free_port()?;
+    let room = Track { pictures, payload_type: 97, to: ([127, 0, 0, 1], up_from).into() };
     let track = |(stream, port): (Vec<Vec<u8>>, &u16)| Track {
         pictures: stream.iter().map(|frame| streams::vp8_payloads(frame)).collect(),
         payload_type: 96,
         to: ([127, 0, 0, 1], *port).into(),
     };
-    let tracks = bench.clips.conference("main-code.ivf")?.into_iter().zip(&from).map(track).collect();
-    let (packets, numbers) = watch(&Gstreamer::live_down(&from, to), tracks)?;
-    let ins = sent(&passing(&packets, |packet| packet.to == from[0]), &numbers);
-    let found = delays(&ins, &read_h264(&passing(&packets, |packet| packet.to == to), PLACES[0])?);
-    ensure!(found.len() > FRAMES / 2, "GStreamer showed {} of {FRAMES} pictures", found.len());
-    Ok(found)
-}
+    let people = bench.clips.conference("main-code.ivf")?.into_iter().zip(&down_from).map(track).collect();
 
-/// What was captured, and what [`watch`] says beside it.
-type Watched = (Vec<Captured>, Vec<(u32, u32)>);
-
-/// What passes while a pipeline runs, and timestamps and numbers of the first track. Kept from the first picture on, as only
-/// then can it be read.
-fn watch(pipeline: &str, tracks: Vec<Track>) -> Result<Watched> {
+    // What is seen counts from the first picture on, as only then can it be read.
     let tap = Tap::start()?;
-    let mut pipeline = Pipeline::start(pipeline)?;
-    pipeline.put_first()?;
-    let player = Player::start(tracks)?;
+    let mut up = Pipeline::start(&Gstreamer::live_up(up_from, up_to))?;
+    let mut down = Pipeline::start(&Gstreamer::live_down(&down_from, down_to))?;
+    up.put_first()?;
+    down.put_first()?;
+    let (room, people) = (Player::start(vec![room])?, Player::start(people)?);
     std::thread::sleep(SETTLE + WINDOW);
-    Ok((tap.stop()?, player.sent()))
+    let packets = tap.stop()?;
+
+    let ins = sent(&passing(&packets, |packet| packet.to == up_from), &room.sent());
+    let up = delays(&ins, &read_vp8(&passing(&packets, |packet| packet.to == up_to), WHOLE)?);
+    ensure!(up.len() > FRAMES / 2, "GStreamer let {} of {FRAMES} pictures through", up.len());
+    let ins = sent(&passing(&packets, |packet| packet.to == down_from[0]), &people.sent());
+    let shown = passing(&packets, |packet| packet.to == down_to);
+    let down = delays(&ins, &read_h264(&shown, PLACES[0])?);
+    ensure!(down.len() > FRAMES / 2, "GStreamer showed {} of {FRAMES} pictures", down.len());
+    Ok((up, down))
 }
 
 /// The large layer is the one whose delay counts.

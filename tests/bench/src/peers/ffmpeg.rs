@@ -1,6 +1,6 @@
 //! ffmpeg: libvpx at speed -6 towards the conference, x264 `veryfast` towards the room, one process each way.
 
-use super::{Peer, Rates, version};
+use super::{Pace, Peer, Rates, version};
 use crate::clips::Clips;
 use crate::settings::{CLIP_SECONDS, OPUS_BPS, PLACES, VOICES};
 use std::path::Path;
@@ -15,10 +15,14 @@ impl Peer for Ffmpeg {
         version("ffmpeg", "-version")
     }
 
-    fn up(&self, clips: &Clips, rates: &Rates, folder: &Path) -> Vec<Command> {
+    fn up(&self, clips: &Clips, rates: &Rates, pace: Pace, folder: &Path) -> Command {
         let mut command = ffmpeg();
-        command.args(["-threads", "1", "-f", "h264", "-r", "30", "-i"]).arg(clips.path("room.h264"));
-        command.args(["-f", "g722", "-i"]).arg(clips.path("room.g722"));
+        let paced = paced(pace);
+        command
+            .args(paced)
+            .args(["-threads", "1", "-f", "h264", "-r", "30", "-i"])
+            .arg(clips.path("room.h264"));
+        command.args(paced).args(["-f", "g722", "-i"]).arg(clips.path("room.g722"));
         let ladder = "[0:v]split=3[f][a][b];[a]scale=640:360[h];[b]scale=320:180[q]";
         command.args(["-filter_complex", ladder]);
         for (rid, bps) in ["f", "h", "q"].iter().zip(rates.layers) {
@@ -26,17 +30,18 @@ impl Peer for Ffmpeg {
             command.args(["-t", &seconds(), "-f", "ivf"]).arg(folder.join(format!("up-{rid}.ivf")));
         }
         command.args(["-map", "1:a"]).args(opus()).args(["-t", &seconds()]).arg(folder.join("up.opus"));
-        vec![command]
+        command
     }
 
-    fn down(&self, clips: &Clips, rates: &Rates, folder: &Path) -> Vec<Command> {
+    fn down(&self, clips: &Clips, rates: &Rates, pace: Pace, folder: &Path) -> Command {
         let mut command = ffmpeg();
+        let paced = paced(pace);
         let pictures = clips.conference_files("main.ivf");
         for file in &pictures {
-            command.args(["-threads", "1", "-i"]).arg(file);
+            command.args(paced).args(["-threads", "1", "-i"]).arg(file);
         }
         for file in clips.voice_files() {
-            command.arg("-i").arg(file);
+            command.args(paced).arg("-i").arg(file);
         }
         let places: Vec<String> = PLACES.iter().map(|place| format!("{}_{}", place.x, place.y)).collect();
         let small: String = (1..PLACES.len()).map(|n| format!("[{n}:v]")).collect();
@@ -51,21 +56,22 @@ impl Peer for Ffmpeg {
         command
             .args(["-map", "[a]", "-c:a", "g722", "-t", &seconds(), "-f", "g722"])
             .arg(folder.join("down.g722"));
-        vec![command]
+        command
     }
 }
 
 impl Ffmpeg {
-    /// The sound of a call alone, `seconds` of it, both ways.
+    /// The sound of a call alone, `seconds` of it, both ways, as fast as it plays.
     #[must_use]
     pub fn sound(clips: &Clips, seconds: u64, folder: &Path) -> Vec<Command> {
         let seconds = seconds.to_string();
+        let paced = paced(Pace::Live);
         let mut up = ffmpeg();
-        up.args(["-f", "g722", "-i"]).arg(clips.path("room.g722")).args(opus());
+        up.args(paced).args(["-f", "g722", "-i"]).arg(clips.path("room.g722")).args(opus());
         up.args(["-t", &seconds]).arg(folder.join("up.opus"));
         let mut down = ffmpeg();
         for file in clips.voice_files() {
-            down.arg("-i").arg(file);
+            down.args(paced).arg("-i").arg(file);
         }
         down.args(["-filter_complex", &mix(0), "-map", "[a]", "-c:a", "g722", "-t", &seconds, "-f", "g722"]);
         down.arg(folder.join("down.g722"));
@@ -77,6 +83,14 @@ fn ffmpeg() -> Command {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-y", "-nostdin", "-filter_threads", "1", "-filter_complex_threads", "1"]);
     command
+}
+
+/// What goes before an input.
+fn paced(pace: Pace) -> &'static [&'static str] {
+    match pace {
+        Pace::Flat => &[],
+        Pace::Live => &["-re"],
+    }
 }
 
 fn seconds() -> String {

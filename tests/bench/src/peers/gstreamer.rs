@@ -1,6 +1,6 @@
 //! GStreamer: `vp8enc` at speed -6 towards the conference, `compositor` and `openh264enc` towards the room.
 
-use super::{Peer, Rates, version};
+use super::{Pace, Peer, Rates, version};
 use crate::clips::Clips;
 use crate::settings::{LAYERS, OPUS_BPS, PLACES, Place, ROOM_BPS};
 use std::path::Path;
@@ -18,11 +18,12 @@ impl Peer for Gstreamer {
         version("gst-launch-1.0", "--version").replace("gst-launch-1.0 ", "GStreamer ")
     }
 
-    fn up(&self, clips: &Clips, rates: &Rates, folder: &Path) -> Vec<Command> {
+    fn up(&self, clips: &Clips, rates: &Rates, pace: Pace, folder: &Path) -> Command {
         let file = clips.path("room.h264");
         let source = format!(
-            "filesrc location={} ! h264parse ! video/x-h264,framerate=30/1 ! {DECODE}",
-            file.display()
+            "filesrc location={} ! h264parse ! video/x-h264,framerate=30/1 ! {}{DECODE}",
+            file.display(),
+            paced(pace)
         );
         let sink = |n: usize| {
             let rid = LAYERS[n].rid;
@@ -30,21 +31,24 @@ impl Peer for Gstreamer {
         };
         let sound = format!(
             "pushfilesrc location={} time-segment=true ! audio/G722,rate=16000,channels=1 ! \
-             identity datarate=8000 ! avdec_g722 ! \
+             identity datarate=8000 ! {}avdec_g722 ! \
              audioconvert ! audioresample ! audio/x-raw,rate=48000,format=S16LE ! {} ! oggmux ! filesink location={}/up.ogg",
             clips.path("room-clip.g722").display(),
+            paced(pace),
             opus(),
             folder.display()
         );
-        vec![launch(&format!("{source} ! {} {sound}", ladder(&rates.layers, sink)))]
+        launch(&format!("{source} ! {} {sound}", ladder(&rates.layers, sink)))
     }
 
-    fn down(&self, clips: &Clips, rates: &Rates, folder: &Path) -> Vec<Command> {
+    fn down(&self, clips: &Clips, rates: &Rates, pace: Pace, folder: &Path) -> Command {
         let files = clips.conference_files("main.ivf");
         let inputs: String = files
             .iter()
             .enumerate()
-            .map(|(n, file)| format!("filesrc location={} ! ivfparse ! {} ", file.display(), tile(n)))
+            .map(|(n, file)| {
+                format!("filesrc location={} ! ivfparse ! {}{} ", file.display(), paced(pace), tile(n))
+            })
             .collect();
         let composed =
             format!("{} ! filesink location={}/down.h264", compose(rates.composed), folder.display());
@@ -53,8 +57,9 @@ impl Peer for Gstreamer {
             .iter()
             .map(|file| {
                 format!(
-                    "filesrc location={} ! oggdemux ! opusdec ! audio/x-raw,rate=48000 ! queue ! mix. ",
-                    file.display()
+                    "filesrc location={} ! oggdemux ! {}opusdec ! audio/x-raw,rate=48000 ! queue ! mix. ",
+                    file.display(),
+                    paced(pace)
                 )
             })
             .collect();
@@ -64,7 +69,7 @@ impl Peer for Gstreamer {
             SOUNDS * 2,
             folder.display()
         );
-        vec![launch(&format!("{composed} {inputs} {sound}"))]
+        launch(&format!("{composed} {inputs} {sound}"))
     }
 }
 
@@ -103,6 +108,14 @@ impl Gstreamer {
              {inputs}",
             compose(ROOM_BPS)
         )
+    }
+}
+
+/// What goes before a decoder.
+fn paced(pace: Pace) -> &'static str {
+    match pace {
+        Pace::Flat => "",
+        Pace::Live => "identity sync=true ! ",
     }
 }
 

@@ -20,21 +20,13 @@ pub struct Rates {
     pub composed: u32,
 }
 
-/// What one run of a peer cost, in CPU seconds per second of media.
-#[derive(Debug, Clone, Copy)]
-pub struct Cost {
-    /// Room to conference.
-    pub up: f64,
-    /// Conference to room.
-    pub down: f64,
-}
-
-impl Cost {
-    /// A whole call.
-    #[must_use]
-    pub fn call(&self) -> f64 {
-        self.up + self.down
-    }
+/// How fast a peer goes through its clips.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// As fast as it can: for rates and pictures.
+    Flat,
+    /// As fast as they play, as a call has to: for what it costs.
+    Live,
 }
 
 /// A program that does both directions of a call from files to files.
@@ -42,31 +34,34 @@ pub trait Peer {
     /// Its name and version.
     fn name(&self) -> String;
     /// Room to conference: `up-f.ivf`, `up-h.ivf`, `up-q.ivf` and sound in `folder`.
-    fn up(&self, clips: &Clips, rates: &Rates, folder: &Path) -> Vec<Command>;
+    fn up(&self, clips: &Clips, rates: &Rates, pace: Pace, folder: &Path) -> Command;
     /// Conference to room: `down.h264` and sound in `folder`.
-    fn down(&self, clips: &Clips, rates: &Rates, folder: &Path) -> Vec<Command>;
+    fn down(&self, clips: &Clips, rates: &Rates, pace: Pace, folder: &Path) -> Command;
 }
 
-/// Runs both directions once.
+/// Runs both directions once, at the same time, and gives their CPU seconds per second of media.
 ///
 /// # Errors
 /// If a program fails.
-pub fn run(peer: &dyn Peer, clips: &Clips, rates: &Rates, folder: &Path) -> Result<Cost> {
-    Ok(Cost {
-        up: timed(peer.up(clips, rates, folder))? / CLIP_SECONDS,
-        down: timed(peer.down(clips, rates, folder))? / CLIP_SECONDS,
-    })
+pub fn run(peer: &dyn Peer, clips: &Clips, rates: &Rates, pace: Pace, folder: &Path) -> Result<f64> {
+    let both = vec![peer.up(clips, rates, pace, folder), peer.down(clips, rates, pace, folder)];
+    Ok(timed(both)? / CLIP_SECONDS)
 }
 
-/// CPU seconds of all `commands`, one after the other.
+/// CPU seconds of all `commands`, which run at the same time.
 ///
 /// # Errors
 /// If one fails.
 pub fn timed(commands: Vec<Command>) -> Result<f64> {
     let before = cpu::of_ended_children()?;
-    for mut command in commands {
+    let start = |mut command: Command| {
         let name = command.get_program().to_string_lossy().into_owned();
-        let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {name}"))?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
+        Ok((name, child))
+    };
+    for (name, child) in commands.into_iter().map(start).collect::<Result<Vec<_>>>()? {
+        let output = child.wait_with_output().with_context(|| format!("cannot wait for {name}"))?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{name} failed ({}): {}", output.status, said.trim());
     }
@@ -103,7 +98,7 @@ fn quality(psnr: f64, bytes: u64, frames: usize) -> Quality {
 pub fn fit(peer: &dyn Peer, clips: &Clips, wanted: &Rates, folder: &Path) -> Result<Rates> {
     let mut told = *wanted;
     for _ in 0..3 {
-        run(peer, clips, &told, folder)?;
+        run(peer, clips, &told, Pace::Flat, folder)?;
         for (n, layer) in LAYERS.iter().enumerate() {
             let file = folder.join(format!("up-{}.ivf", layer.rid));
             let bytes: usize = crate::streams::ivf(&file)?.iter().map(Vec::len).sum();
