@@ -141,10 +141,10 @@ impl Call {
     }
 
     /// One of its sockets.
-    pub fn socket(&self, side: Side, port: Port) -> Option<&PooledUdp> {
+    pub fn socket(&mut self, side: Side, port: Port) -> Option<&mut PooledUdp> {
         match side {
-            Side::Caller => self.caller_sockets.get(usize::from(port.0)),
-            Side::Conference => self.conference_socket.as_ref().filter(|_| port.0 == 0),
+            Side::Caller => self.caller_sockets.get_mut(usize::from(port.0)),
+            Side::Conference => self.conference_socket.as_mut().filter(|_| port.0 == 0),
         }
     }
 
@@ -204,11 +204,7 @@ impl Call {
     }
 
     fn transmit(&mut self, side: Side, packet: Transmit) {
-        let socket = match side {
-            Side::Caller => self.caller_sockets.get_mut(usize::from(packet.port.0)),
-            Side::Conference => self.conference_socket.as_mut(),
-        };
-        if let Some(socket) = socket {
+        if let Some(socket) = self.socket(side, packet.port) {
             socket.udp.queue(packet.to, packet.data);
         }
     }

@@ -57,9 +57,9 @@ impl SipSide {
     ///
     /// # Errors
     /// If a socket cannot be watched.
-    pub fn new(endpoint: Endpoint, udp: Vec<Udp>, dialer: Dialer, poller: &Poller) -> std::io::Result<Self> {
-        for (i, socket) in udp.iter().enumerate() {
-            poller.add(socket, Token(i as u64))?;
+    pub fn new(endpoint: Endpoint, mut udp: Vec<Udp>, dialer: Dialer, poller: &Poller) -> std::io::Result<Self> {
+        for (i, socket) in udp.iter_mut().enumerate() {
+            socket.watch(poller, Token(i as u64))?;
         }
         let receiver = Receiver::new(MESSAGES, limits::SIP_MESSAGE_BYTES);
         Ok(Self { endpoint, udp, writers: HashMap::new(), dialer, receiver, wake: None })

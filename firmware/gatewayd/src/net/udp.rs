@@ -1,6 +1,7 @@
 //! A UDP socket of the box: non-blocking, stamped by the kernel, read and written in batches.
 
 use super::batch::{self, Receiver};
+use super::poller::{Awaited, Poller, Token, Watch};
 use bytes::Bytes;
 use nix::sys::socket::sockopt::{RcvBuf, SndBuf, Timestamping};
 use nix::sys::socket::{TimestampingFlag, setsockopt};
@@ -24,12 +25,19 @@ pub enum Waiting {
 }
 
 /// A bound UDP socket with its outgoing queue.
-#[derive(Debug)]
 pub struct Udp {
     socket: UdpSocket,
     local: SocketAddr,
     queue: VecDeque<(SocketAddr, Bytes)>,
     dropped: u64,
+    watch: Option<Watch>,
+    awaited: Awaited,
+}
+
+impl std::fmt::Debug for Udp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "UDP socket on {}, {} packets queued", self.local, self.queue.len())
+    }
 }
 
 impl Udp {
@@ -47,7 +55,8 @@ impl Udp {
         setsockopt(&socket, RcvBuf, &KERNEL_BUFFER_BYTES)?;
         setsockopt(&socket, SndBuf, &KERNEL_BUFFER_BYTES)?;
         let local = socket.local_addr()?;
-        Ok(Self { socket, local, queue: VecDeque::new(), dropped: 0 })
+        let queue = VecDeque::new();
+        Ok(Self { socket, local, queue, dropped: 0, watch: None, awaited: Awaited::Packets })
     }
 
     /// Where it is bound.
@@ -71,15 +80,29 @@ impl Udp {
         self.queue.push_back((to, data));
     }
 
-    /// Whether packets wait for the kernel's buffer.
-    #[must_use]
-    pub fn is_backlogged(&self) -> bool {
-        !self.queue.is_empty()
+    /// Lets `poller` tell when something comes, and when packets that the kernel had no room for may be tried again.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn watch(&mut self, poller: &Poller, token: Token) -> io::Result<()> {
+        self.watch = Some(poller.add(&self.socket, token)?);
+        Ok(())
     }
 
-    /// Sends what is queued as far as the kernel takes it. A packet that can't be sent at all is dropped and counted:
-    /// for the protocols above that is a lost packet.
+    /// Sends what is queued as far as the kernel takes it; for the rest its room is waited for. A packet that can't be sent at
+    /// all is dropped and counted: for the protocols above that is a lost packet.
     pub fn flush(&mut self) {
+        self.send();
+        let awaited = if self.queue.is_empty() { Awaited::Packets } else { Awaited::PacketsAndRoom };
+        if awaited != self.awaited
+            && let Some(watch) = &self.watch
+            && watch.wait_for(&self.socket, awaited).is_ok()
+        {
+            self.awaited = awaited;
+        }
+    }
+
+    fn send(&mut self) {
         while !self.queue.is_empty() {
             let packets = self.queue.iter().map(|(to, data)| (*to, &data[..]));
             match batch::send(self.socket.as_fd(), packets) {

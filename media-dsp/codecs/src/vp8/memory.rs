@@ -2,7 +2,7 @@
 //!
 //! An encoder keeps room for every token its largest picture could ever hold, 22 MB at 720p, and never uses more than a
 //! fraction of it. libvpx clears that room by hand, so all of it is resident; a mapping is zero until it is written to. It saves
-//! 28 MB of each call with three layers. libvpx is linked statically for this alone (`build.rs`): these four symbols are the
+//! 25 MB of each call with three layers. libvpx is linked statically for this alone (`build.rs`): these four symbols are the
 //! whole of its allocator (`vpx_mem/vpx_mem.h`), and the linker takes ours before it looks into the archive.
 
 use std::ffi::{c_int, c_void};

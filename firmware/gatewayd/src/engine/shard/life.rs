@@ -78,7 +78,7 @@ impl Shard {
         let Some(socket) = slot.call.socket(side, port) else { return };
         let token = Token(self.next_token);
         self.next_token += 1;
-        match self.parts.poller.add(&socket.udp, token) {
+        match socket.udp.watch(&self.parts.poller, token) {
             Ok(()) => {
                 slot.tokens.push(token);
                 self.sockets.insert(token, (id, side, port));

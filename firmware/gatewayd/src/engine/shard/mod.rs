@@ -259,7 +259,7 @@ impl Shard {
             return self.parts.sip.readable(token, &mut self.told);
         }
         let Some((id, side, port)) = self.sockets.get(&token).copied() else { return Waiting::Nothing };
-        let Some(slot) = self.calls.get(&id) else { return Waiting::Nothing };
+        let Some(slot) = self.calls.get_mut(&id) else { return Waiting::Nothing };
         let Some(socket) = slot.call.socket(side, port) else { return Waiting::Nothing };
         let waiting = socket.udp.receive(&mut self.receiver);
         let clocks = ClockPair::read();
