@@ -57,7 +57,12 @@ impl SipSide {
     ///
     /// # Errors
     /// If a socket cannot be watched.
-    pub fn new(endpoint: Endpoint, mut udp: Vec<Udp>, dialer: Dialer, poller: &Poller) -> std::io::Result<Self> {
+    pub fn new(
+        endpoint: Endpoint,
+        mut udp: Vec<Udp>,
+        dialer: Dialer,
+        poller: &Poller,
+    ) -> std::io::Result<Self> {
         for (i, socket) in udp.iter_mut().enumerate() {
             socket.watch(poller, Token(i as u64))?;
         }

@@ -210,7 +210,16 @@ fn who_calls_what_no_rule_takes_holds_no_port() {
 fn a_flood_on_the_sip_socket_is_read_a_little_a_turn_and_media_are_read_between() {
     on_loopback(async |mut rig| {
         let id = rig.invite("flooded").await;
-        let media = rig.shard.calls.get_mut(&id).expect("the call").call.socket(Side::Caller, Port(0)).expect("a socket").udp.local();
+        let media = rig
+            .shard
+            .calls
+            .get_mut(&id)
+            .expect("the call")
+            .call
+            .socket(Side::Caller, Port(0))
+            .expect("a socket")
+            .udp
+            .local();
         rig.turn().await;
         const FLOOD: u64 = 120;
         (0..FLOOD).for_each(|_| rig.send("this is no message"));
