@@ -16,6 +16,9 @@ const TOKEN: &str = "token-of-the-bench";
 /// Longest anything may take to come up on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Meetings of the conference.
+pub const MEETINGS: usize = 8;
+
 /// The number of the `n`th meeting.
 #[must_use]
 pub fn meeting(n: usize) -> String {
@@ -40,14 +43,14 @@ pub struct UnderTest {
 }
 
 impl UnderTest {
-    /// Starts both, the conference with two meetings, and waits until the gateway takes calls.
+    /// Starts both, the conference with its [`MEETINGS`], and waits until the gateway takes calls.
     ///
     /// # Errors
     /// If one does not come up.
     pub fn start() -> Result<Self> {
         let lab = Lab::new("bench")?;
         let simulator = Simulator::start(Config {
-            meetings: (0..2).map(|n| MeetingConfig::new(&meeting(n))).collect(),
+            meetings: (0..MEETINGS).map(|n| MeetingConfig::new(&meeting(n))).collect(),
             tokens: vec![TokenConfig::trusted("bench", TOKEN)],
             ..Config::default()
         })?;
