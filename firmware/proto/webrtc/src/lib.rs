@@ -20,6 +20,7 @@ mod sound;
 mod stats;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod unsent;
 
 pub use cap::{WINDOW, media_bps};
 pub use peer::{

@@ -3,6 +3,7 @@
 use crate::cap::{Cap, Picture};
 use crate::keyframes::Throttle;
 use crate::peer::Layer;
+use crate::unsent::Unsent;
 use base::{EncodedFrame, earliest};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -79,11 +80,12 @@ impl Outgoing {
         self.layers.iter().position(|way| way.rid == rid).and_then(|at| u8::try_from(at).ok())
     }
 
-    /// Notes which SSRC each layer has, once the answer is taken.
-    pub fn learn_ssrcs(&mut self, rtc: &mut Rtc) {
+    /// Notes which SSRC each layer has, once the answer is taken, and withholds its stream.
+    pub fn learn_ssrcs(&mut self, rtc: &mut Rtc, unsent: &mut Unsent) {
         let Some(mid) = self.mid else { return };
         for way in &mut self.layers {
             way.ssrc = rtc.direct_api().stream_tx_by_mid(mid, Some(way.rid)).map(|stream| *stream.ssrc());
+            unsent.withhold(rtc, mid, Some(way.rid));
         }
     }
 

@@ -16,6 +16,7 @@ use crate::clock::PeerClock;
 use crate::incoming::{Delivery, Slot};
 use crate::outgoing::{Outgoing, Verdict};
 use crate::stats::TrackStats;
+use crate::unsent::Unsent;
 use base::leg::Direction;
 use base::{EncodedFrame, Machine, MediaKind, Output, Size, earliest};
 use bytes::Bytes;
@@ -241,6 +242,7 @@ pub struct Peer {
     opus: Option<Pt>,
     vp8: Option<Pt>,
     outgoing: Outgoing,
+    unsent: Unsent,
     slots: Vec<Slot>,
     clock: PeerClock,
     cap: Cap,
@@ -301,6 +303,7 @@ impl Peer {
             opus: None,
             vp8: None,
             outgoing: Outgoing::new(picture, &config.offer.layers),
+            unsent: Unsent::default(),
             slots,
             clock: PeerClock::new(config.epoch),
             cap: Cap::new(config.max_bps, config.bound),
@@ -389,9 +392,10 @@ impl Peer {
         let pending = self.pending.take().ok_or("no offer is open")?;
         self.rtc.sdp_api().accept_answer(pending, answer).map_err(|error| error.to_string())?;
         self.opus = payload_type(&mut self.rtc, self.sound, RtcCodec::Opus);
+        self.unsent.withhold(&mut self.rtc, self.sound, None);
         if let Some(picture) = self.outgoing.mid() {
             self.vp8 = payload_type(&mut self.rtc, picture, RtcCodec::Vp8);
-            self.outgoing.learn_ssrcs(&mut self.rtc);
+            self.outgoing.learn_ssrcs(&mut self.rtc, &mut self.unsent);
         }
         if self.opus.is_none() { Err("the answer takes no Opus".to_owned()) } else { Ok(()) }
     }
@@ -414,6 +418,7 @@ impl Peer {
     fn write_sound(&mut self, frame: &EncodedFrame) {
         let (Some(pt), false) = (self.opus, frame.data.is_empty()) else { return };
         let captured = self.moment(frame);
+        self.unsent.begin(&mut self.rtc, self.sound, None);
         let written = crate::outgoing::write(&mut self.rtc, self.sound, None, pt, captured, frame);
         self.counters.refused += u64::from(!written);
     }
@@ -424,6 +429,7 @@ impl Peer {
         match self.outgoing.next(self.now, &mut self.cap) {
             Verdict::Send { rid, frame } => {
                 let captured = self.moment(&frame);
+                self.unsent.begin(&mut self.rtc, mid, Some(rid));
                 let written = crate::outgoing::write(&mut self.rtc, mid, Some(rid), pt, captured, &frame);
                 self.counters.refused += u64::from(!written);
                 true

@@ -7,7 +7,7 @@ use base::{Codec, EncodedFrame, Machine, MediaKind, MediaTime, Output, Size};
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use webrtc::testing::{FarSide, Heard, Link, vp8_frame};
+use webrtc::testing::{FarSide, Heard, HeardFrame, Link, vp8_frame, vp8_number};
 use webrtc::{
     CONNECT, Config, Effect, Event, Input, Layer, Lost, Offer, Peer, PeerError, RecvTrack, SendTrack,
 };
@@ -162,6 +162,41 @@ fn tracks_are_found_by_the_mid_the_answer_names() {
     assert_eq!(pair.peer.track(&pictures[0]), Some(RecvTrack(1)));
     assert_eq!(pair.peer.slot(RecvTrack(1)), Some((&*pictures[0], MediaKind::Video)));
     assert_eq!(pair.peer.track("?"), None);
+}
+
+/// The number that [`every_frame_but_the_first_is_dated_truly_by_a_report`] put into a frame.
+fn number(frame: &HeardFrame) -> Option<u32> {
+    if frame.rid.is_some() {
+        vp8_number(&frame.data)
+    } else {
+        frame.data.first().map(|byte| u32::from(*byte))
+    }
+}
+
+#[test]
+fn every_frame_but_the_first_is_dated_truly_by_a_report() {
+    // given a session in which nothing is said for some seconds, and that is not at a whole one
+    let mut pair = Pair::connected();
+    pair.run(3_300 * MS);
+    // when sound and a picture are sent every 20 ms
+    for n in 0..100 {
+        pair.send(SendTrack::Sound, Codec::Opus, vec![n; 40]);
+        pair.send(SendTrack::Layer(0), Codec::Vp8, vp8_frame(n == 0, n.into(), 200));
+        pair.run(20 * MS);
+    }
+    // then all of them lie on one time line from the second on
+    let frames = pair.heard.iter().filter_map(|heard| match heard {
+        Heard::Frame(frame) => Some(frame),
+        _ => None,
+    });
+    let (sounds, pictures): (Vec<_>, Vec<_>) = frames.partition(|frame| frame.rid.is_none());
+    assert_eq!((sounds.len(), pictures.len()), (100, 100));
+    let begins = |frame: &HeardFrame| Some(frame.captured_ns? - i128::from(number(frame)?) * 20_000_000);
+    let begin = begins(sounds[99]).unwrap();
+    for frame in sounds[1..].iter().chain(&pictures[1..]) {
+        let off = begins(frame).map(|at| (at - begin) / 1_000_000);
+        assert_eq!(off, Some(0), "frame {:?} of layer {:?}, in ms", number(frame), frame.rid);
+    }
 }
 
 #[test]
