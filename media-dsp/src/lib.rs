@@ -23,7 +23,7 @@ pub mod worker;
 
 pub use graph::Graph;
 pub use message::{
-    Command, Fit, Layer, Mix, PictureSink, Rect, Report, SinkId, SinkStats, SourceId, SourceKind,
+    Command, Fit, Layer, Mix, Opening, PictureSink, Rect, Report, SinkId, SinkStats, SourceId, SourceKind,
     SourceStats, Stage, Stats, Step, Tile,
 };
 pub use worker::{Waker, Worker, WorkerHandle};

@@ -224,7 +224,7 @@ pub struct Layer {
 
 /// A mixed sound, encoded: what a room or the conference hears.
 ///
-/// Frames come without a gap from the first on, silent ones when nobody speaks.
+/// Frames come without a gap from the first on, silent ones when nobody speaks. See [`Opening`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mix {
     /// Its name.
@@ -239,6 +239,19 @@ pub struct Mix {
     pub inputs: Vec<SourceId>,
     /// The listener's own sound, left out even where `inputs` lists it: so one list serves all listeners of a meeting.
     pub own: Option<SourceId>,
+    /// How it begins while nobody speaks.
+    pub opening: Opening,
+}
+
+/// How a mix begins while nobody speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Opening {
+    /// With silence, at once: a room behind a NAT hears where to send, and takes a call without sound for dead.
+    #[default]
+    Silence,
+    /// With the first word, if one comes within half a second. What begins with sound needs no jump to its first word, and
+    /// a browser, which learns a clock from the first packets, learns the right one.
+    FirstWord,
 }
 
 /// What a worker tells the engine.

@@ -8,7 +8,7 @@ mod rig;
 
 use base::{Codec, EncodedFrame, MediaTime};
 use kernels::sound::{energy, tone};
-use media_dsp::{Mix, Report, SinkId, SourceId, SourceKind, Step};
+use media_dsp::{Mix, Opening, Report, SinkId, SourceId, SourceKind, Step};
 use rig::{Microphone, Rig, listen, lost, ms};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ fn mix(sink: u64, codec: Codec, inputs: &[u64], own: Option<u64>) -> Step {
         bps: 32_000,
         inputs: inputs.iter().map(|&id| SourceId(id)).collect(),
         own: own.map(SourceId),
+        opening: Opening::Silence,
     })
 }
 
@@ -109,16 +110,17 @@ fn a_single_voice_is_passed_on_in_the_instant_it_comes() {
 #[test]
 fn packets_come_without_a_gap_and_silent_when_nobody_speaks() {
     let mut rig = Rig::new();
+    rig.go(ms(1_000));
     rig.add_source(1, SourceKind::Sound);
     rig.apply([mix(10, Codec::Pcma, &[1], None)]);
-    rig.go(ms(1_000));
+    rig.go(ms(2_000));
     let mut microphone = Microphone::new(Codec::Opus, 440.0, 0.4);
     for n in 0..50 {
-        rig.go(ms(1_003 + n * 20));
+        rig.go(ms(2_003 + n * 20));
         let now = rig.now();
         rig.frame(1, microphone.speak(ms(20), now, now));
     }
-    rig.go(ms(3_000));
+    rig.go(ms(4_000));
     let frames = rig.frames(10);
     assert!((148..=152).contains(&frames.len()), "{} packets in three seconds", frames.len());
     for pair in frames.windows(2) {
@@ -129,6 +131,29 @@ fn packets_come_without_a_gap_and_silent_when_nobody_speaks() {
     let (heard, rate) = listen(&frames);
     assert!(energy(&heard[..rate as usize / 2]) < 1e-6, "silence first");
     assert!(energy(&heard[heard.len() - rate as usize / 2..]) < 1e-6, "silence last");
+}
+
+#[test]
+fn a_mix_whose_first_word_comes_soon_begins_with_it() {
+    let mut rig = Rig::new();
+    rig.go(ms(1_000));
+    rig.add_source(1, SourceKind::Sound);
+    let Step::AddMix(mix) = mix(10, Codec::Opus, &[1], None) else { unreachable!("a mix is added") };
+    rig.apply([Step::AddMix(Mix { opening: Opening::FirstWord, ..mix })]);
+    let mut microphone = Microphone::new(Codec::Opus, 440.0, 0.4);
+    for n in 0..50 {
+        rig.go(ms(1_300 + n * 20));
+        let now = rig.now();
+        rig.frame(1, microphone.speak(ms(20), MediaTime(now.0 - 60_000_000), now));
+    }
+    let frames = rig.frames(10);
+    let (made, first) = &frames[0];
+    let late = made.saturating_sub(first.captured.since_epoch());
+    assert!((ms(60)..ms(70)).contains(&late), "the first word was captured {late:?} ago");
+    for pair in frames.windows(2) {
+        let step = pair[1].1.captured.since_epoch() - pair[0].1.captured.since_epoch();
+        assert_eq!(step, ms(20), "no jump");
+    }
 }
 
 #[test]
@@ -339,6 +364,37 @@ fn packets_of_10_40_and_60_ms_are_taken_and_made() {
         let late = &heard[rate as usize / 2..];
         assert!((tone(late, 440.0, rate as f32) - 0.4).abs() < 0.05, "{time} ms");
         assert!(click(late, 440.0, 0.4, rate) < 1.6, "{time} ms clicks: {}", click(late, 440.0, 0.4, rate));
+    }
+}
+
+#[test]
+fn a_sound_is_dated_by_its_capture_whatever_filters_and_codecs_take() {
+    for from in [Codec::G722, Codec::Pcmu] {
+        for to in [Codec::Opus, Codec::G722, Codec::Pcmu] {
+            let mut rig = Rig::new();
+            rig.go(ms(1_000));
+            rig.add_source(1, SourceKind::Sound);
+            rig.apply([mix(10, to, &[1], None)]);
+            let mut microphone = Microphone::new(from, 1_000.0, 0.0);
+            // given a tone that begins with packet 50, captured 40 ms before it came
+            let captured = |n: u64| MediaTime(1_060_000_000 + n * 20_000_000);
+            for n in 0..100 {
+                microphone.set_amplitude(if n >= 50 { 0.4 } else { 0.0 });
+                rig.go(ms(1_100 + n * 20));
+                let now = rig.now();
+                rig.frame(1, microphone.speak(ms(20), captured(n), now));
+            }
+            // when it is heard, then its date is that
+            let frames = rig.frames(10);
+            let (heard, rate) = listen(&frames);
+            let onset = heard.iter().position(|sample| sample.abs() > 0.1).unwrap();
+            let block = rate as usize / 50;
+            let into = Duration::from_micros((onset % block) as u64 * 1_000_000 / u64::from(rate));
+            let date = frames[onset / block].1.captured + into;
+            let off = date.since_epoch().abs_diff(captured(50).since_epoch());
+            // but for what the microphone's own encoder takes
+            assert!(off < ms(2), "{from} to {to}: off by {off:?}");
+        }
     }
 }
 

@@ -14,6 +14,8 @@ use crate::{AudioDecoder, AudioEncoder, DecodeError, EncodeError, MAX_SOUND_BYTE
 /// Samples per second.
 pub const RATE: u32 = 16_000;
 
+/// What the mirror filters of encoder and decoder delay a sound by together, in samples: 24 taps, less a step of two.
+const DELAY: usize = 22;
 /// Mirror filter, one half of its 24 symmetric taps (table 11).
 const QMF: [i32; 12] = [3, -11, 12, 32, -210, 951, 3876, -805, 362, -156, 53, -11];
 /// Decision levels of the low band's 60 level quantiser (table 14, column Q6).
@@ -221,6 +223,10 @@ impl Encoder {
 impl AudioEncoder for Encoder {
     fn rate(&self) -> u32 {
         RATE
+    }
+
+    fn delay(&self) -> usize {
+        DELAY
     }
 
     fn encode(&mut self, block: &[f32], out: &mut Vec<u8>) -> Result<(), EncodeError> {

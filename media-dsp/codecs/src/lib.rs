@@ -193,6 +193,11 @@ pub trait AudioEncoder: Send {
     /// Samples per second of what goes in.
     fn rate(&self) -> u32;
 
+    /// How much later a sound comes out of the decoder than it went in here, in samples.
+    fn delay(&self) -> usize {
+        0
+    }
+
     /// Encodes a block of 10, 20, 40 or 60 ms and appends one packet to `out`.
     ///
     /// # Errors

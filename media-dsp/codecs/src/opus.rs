@@ -82,6 +82,7 @@ impl AudioDecoder for Decoder {
 #[derive(Debug)]
 pub struct Encoder {
     inner: opus::Encoder,
+    delay: usize,
     packet: Vec<u8>,
 }
 
@@ -98,10 +99,12 @@ impl Encoder {
             inner.set_packet_loss_perc(EXPECTED_LOSS)?;
             inner.set_dtx(false)?;
             inner.set_vbr_constraint(true)?;
-            Ok(inner)
+            let delay = inner.get_lookahead()?;
+            Ok((inner, delay))
         };
-        let inner = build().map_err(|error: opus::Error| EncodeError::Failed(error.code() as i32))?;
-        let mut encoder = Self { inner, packet: vec![0; 1500] };
+        let (inner, delay) =
+            build().map_err(|error: opus::Error| EncodeError::Failed(error.code() as i32))?;
+        let mut encoder = Self { inner, delay: usize::try_from(delay).unwrap_or(0), packet: vec![0; 1500] };
         encoder.set_bitrate(bps);
         Ok(encoder)
     }
@@ -110,6 +113,10 @@ impl Encoder {
 impl AudioEncoder for Encoder {
     fn rate(&self) -> u32 {
         RATE
+    }
+
+    fn delay(&self) -> usize {
+        self.delay
     }
 
     fn encode(&mut self, block: &[f32], out: &mut Vec<u8>) -> Result<(), EncodeError> {

@@ -48,6 +48,25 @@ fn a_tone_goes_through_every_codec_at_its_pitch_and_strength() {
 }
 
 #[test]
+fn a_sound_comes_out_as_much_later_as_the_encoder_says() {
+    for (name, mut encoder, mut decoder) in pairs() {
+        let rate = encoder.rate() as usize;
+        // silence, then a tone: loud enough at its very beginning to be found by its strength
+        let (block, begin) = (rate / 50, rate / 2);
+        let sound = [vec![0.0; begin], pattern::sine(1_000.0, 0.4, rate as u32, 0, rate / 2)].concat();
+        let mut out = Vec::new();
+        for block in sound.chunks(block) {
+            let mut packet = Vec::new();
+            encoder.encode(block, &mut packet).unwrap();
+            decoder.decode(&packet, &mut out).unwrap();
+        }
+        let onset = |sound: &[f32]| sound.iter().position(|sample| sample.abs() > 0.1).unwrap();
+        let delay = onset(&out) - onset(&sound);
+        assert!(delay.abs_diff(encoder.delay()) <= rate / 2_000, "{name}: {delay} samples");
+    }
+}
+
+#[test]
 fn a_lost_packet_is_concealed_and_the_tone_goes_on() {
     for (name, mut encoder, mut decoder) in pairs() {
         let mut out = Vec::new();

@@ -17,8 +17,8 @@
 //!   drift, it moves in a silence: forward by a jump, backward by leaving silent blocks out.
 
 use super::pace::{Moment, nanos};
-use super::sound::{RATE, SoundSource};
-use crate::message::{MAX_INPUTS, Mix as Settings, Report, SinkId, SinkStats, SourceId, Stage};
+use super::sound::{RATE, SoundSource, earlier};
+use crate::message::{MAX_INPUTS, Mix as Settings, Opening, Report, SinkId, SinkStats, SourceId, Stage};
 use base::{Codec, EncodedFrame, MediaTime, Size};
 use bytes::Bytes;
 use codecs::{AudioEncoder, EncodeError, g711, g722, opus};
@@ -46,6 +46,8 @@ const OFF: Duration = Duration::from_millis(15);
 /// How long ago silence was captured before anybody was heard: longer than sound is on its way, because time may jump
 /// forward to the first word and not back.
 const UNHEARD: Duration = Duration::from_millis(250);
+/// How long a mix of [`Opening::FirstWord`] waits for somebody before it begins with silence.
+const FIRST_WORD: Duration = Duration::from_millis(500);
 /// How long captured may be off while nobody pauses before it jumps forward all the same.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// A source whose clock goes back by this much or more is not waited for.
@@ -60,6 +62,8 @@ pub(super) struct Mix {
     inputs: Vec<Input>,
     encoder: Box<dyn AudioEncoder>,
     resampler: Resampler,
+    /// How much later a sound is in the packets than it was in the mix.
+    delay: Duration,
     frame_time: Duration,
     /// Samples in a block.
     block: usize,
@@ -85,19 +89,27 @@ struct Grid {
     loudest: Option<SourceId>,
     off_since: Option<MediaTime>,
     was_silent: bool,
+    /// Until when it waits for its first word.
+    begins: MediaTime,
 }
 
 impl Mix {
     /// # Errors
     /// [`EncodeError`] if there is no such encoder.
     pub fn new(now: MediaTime, settings: Settings) -> Result<Self, EncodeError> {
-        let Settings { sink, codec, frame_time, bps, inputs, own } = settings;
+        let Settings { sink, codec, frame_time, bps, inputs, own, opening } = settings;
         let frame_time = match frame_time.as_millis() {
             ms @ (10 | 20 | 40 | 60) => Duration::from_millis(ms as u64),
             _ => Duration::from_millis(20),
         };
         let encoder = make(codec, bps)?;
         let resampler = Resampler::new(RATE, encoder.rate()).ok_or(EncodeError::Failed(0))?;
+        let delay = encoder.delay() + resampler.delay();
+        let delay = Duration::from_secs(1) * delay as u32 / encoder.rate();
+        let begins = match opening {
+            Opening::Silence => now,
+            Opening::FirstWord => now + FIRST_WORD,
+        };
         let zero = Stage::default();
         let mut mix = Self {
             sink,
@@ -106,10 +118,11 @@ impl Mix {
             inputs: Vec::new(),
             encoder,
             resampler,
+            delay,
             frame_time,
             block: RATE as usize / 1000 * frame_time.as_millis() as usize,
             next: now + frame_time,
-            grid: Grid::default(),
+            grid: Grid { begins, ..Grid::default() },
             stats: SinkStats {
                 sink,
                 frames: 0,
@@ -261,7 +274,7 @@ impl Mix {
         }
         let frame = EncodedFrame {
             codec: self.codec,
-            captured,
+            captured: earlier(captured, self.delay),
             arrived: heard.arrived.unwrap_or(at.now),
             key: true,
             contiguous: true,
@@ -364,6 +377,9 @@ impl Grid {
         truth: Option<MediaTime>,
         silent: bool,
     ) -> Option<MediaTime> {
+        if self.next.is_none() && truth.is_none() && now < self.begins {
+            return None;
+        }
         let unheard = MediaTime(now.0.saturating_sub(nanos(UNHEARD)));
         let planned = *self.next.get_or_insert(truth.unwrap_or(unheard));
         let truth = truth.unwrap_or(planned);

@@ -133,7 +133,7 @@ impl SoundSource {
         let mut block = Vec::with_capacity(USUAL);
         decoder.decode(&frame.data, &mut block)?;
         self.level.note(&block);
-        self.origin = (self.end, frame.captured);
+        self.origin = (self.end, earlier(frame.captured, samples_time(resampler.delay() as u64)));
         let from = self.track.len();
         resampler.process(&block, &mut self.track);
         self.packet = self.track.len() - from;
@@ -203,7 +203,7 @@ impl SoundSource {
         let (origin, captured) = self.origin;
         match number.checked_sub(origin) {
             Some(after) => captured + samples_time(after),
-            None => MediaTime(captured.0.saturating_sub(super::pace::nanos(samples_time(origin - number)))),
+            None => earlier(captured, samples_time(origin - number)),
         }
     }
 
@@ -221,6 +221,11 @@ impl Level {
         self.energy += sound::energy(block) * block.len() as f32;
         self.samples += block.len();
     }
+}
+
+/// `by` before `time`.
+pub(super) fn earlier(time: MediaTime, by: Duration) -> MediaTime {
+    MediaTime(time.0.saturating_sub(super::pace::nanos(by)))
 }
 
 /// How long `samples` at 48 kHz last.

@@ -5,7 +5,7 @@ use super::{LaneId, Place, SOUND};
 use base::ids::{CallId, StreamId};
 use domain::layout;
 use domain::media::{Composition, Ladder, MediaPlan, Side, Sound};
-use media_dsp::{Fit, Layer, Mix, PictureSink, Rect, SinkId, SourceId, Step, Tile};
+use media_dsp::{Fit, Layer, Mix, Opening, PictureSink, Rect, SinkId, SourceId, Step, Tile};
 use std::collections::{HashMap, HashSet};
 
 /// A stream that a plan reads.
@@ -136,7 +136,11 @@ impl Changes {
             }
             None => {
                 let (codec, bps, frame_time) = (new.codec, new.bps, new.frame_time);
-                let mix = Mix { sink, codec, frame_time, bps, inputs: inputs(), own: None };
+                let opening = match from {
+                    Side::Caller => Opening::FirstWord,
+                    Side::Conference => Opening::Silence,
+                };
+                let mix = Mix { sink, codec, frame_time, bps, inputs: inputs(), own: None, opening };
                 self.steps.push((SOUND, Step::AddMix(mix)));
             }
         }
