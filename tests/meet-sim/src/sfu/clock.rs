@@ -4,7 +4,9 @@
 //! wall clock, which is one for all its streams. What is forwarded is stamped by that wall clock shifted onto ours, so
 //! sound and picture of one sender keep their distance whichever layer is forwarded.
 //!
-//! The shift is the smallest transit seen, so that no capture lies in the future, and it creeps upwards so that a
+//! The shift stands still from the first packet on: receivers take all our reports for one clock, and one that moves in its
+//! first seconds leads them astray for many more. It is the first packet's transit less some room, so that packets which
+//! are quicker were not captured in the future; one that is quicker still moves it after all. It creeps upwards, so that a
 //! sender whose clock runs slow is not held to a transit of an hour ago.
 
 use std::time::{Duration, Instant};
@@ -34,6 +36,8 @@ struct Shift {
 
 /// How fast the shift may grow, as a part of the time passed: more than any crystal is off.
 const CREEP: i128 = 10_000;
+/// How much quicker than the first packet later ones may be.
+const ROOM: Duration = Duration::from_millis(250);
 /// A capture further than this before its arrival comes from a nonsense report.
 const MOST_TRANSIT: Duration = Duration::from_secs(2);
 
@@ -44,9 +48,10 @@ impl SenderClock {
         Self { epoch, shift: None }
     }
 
-    /// When the packet with RTP time `rtp` of a clock of `hz` was captured; its arrival while there is no report.
+    /// When the packet with RTP time `rtp` of a clock of `hz` was captured; by its arrival while there is no report.
     pub fn captured(&mut self, arrival: Instant, report: Option<Report>, rtp: u32, hz: u32) -> Instant {
-        let Some(report) = report.filter(|_| hz > 0) else { return arrival };
+        let undated = arrival.checked_sub(ROOM).unwrap_or(arrival);
+        let Some(report) = report.filter(|_| hz > 0) else { return undated };
         let ticks = i128::from(rtp.wrapping_sub(report.rtp).cast_signed());
         let wall = nanos(report.wall) + ticks * 1_000_000_000 / i128::from(hz);
         let arrived = nanos(arrival.saturating_duration_since(self.epoch));
@@ -56,15 +61,12 @@ impl SenderClock {
                 let crept = known.nanos + nanos(arrival.saturating_duration_since(known.at)) / CREEP;
                 crept.min(transit)
             }
-            None => transit,
+            None => transit - nanos(ROOM),
         };
-        let Ok(captured) = u64::try_from(wall + shift) else { return arrival };
-        let captured = self.epoch + Duration::from_nanos(captured);
-        if arrival.saturating_duration_since(captured) > MOST_TRANSIT {
-            return arrival;
-        }
+        let ago = u64::try_from(transit - shift).map(Duration::from_nanos).ok();
+        let Some(ago) = ago.filter(|ago| *ago <= MOST_TRANSIT) else { return undated };
         self.shift = Some(Shift { nanos: shift, at: arrival });
-        captured.min(arrival)
+        arrival.checked_sub(ago).unwrap_or(arrival)
     }
 }
 
@@ -92,7 +94,7 @@ mod tests {
         let first = clock.captured(epoch + ms(1_010), Some(sound), 4_000_000_000 + 48_000, 48_000);
         let picture = clock.captured(epoch + ms(1_090), Some(picture), 77 + 45_000, 90_000);
 
-        assert_eq!(first, epoch + ms(1_010));
+        assert_eq!(first, epoch + ms(1_010) - ROOM);
         // All but the creep.
         assert!(
             picture.saturating_duration_since(first) < Duration::from_micros(10),
@@ -102,15 +104,25 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_first_packet_does_not_make_the_next_ones_late() {
+        let epoch = Instant::now();
+        let mut clock = SenderClock::new(epoch);
+        let report = Some(Report { wall: WALL, rtp: 0 });
+        let first = clock.captured(epoch + ms(1_200), report, 0, 90_000);
+        let second = clock.captured(epoch + ms(1_040), report, 40 * 90, 90_000);
+        assert!((second - first).abs_diff(ms(40)) < Duration::from_micros(100), "{:?}", second - first);
+    }
+
+    #[test]
     fn no_capture_lies_in_the_future() {
         let epoch = Instant::now();
         let mut clock = SenderClock::new(epoch);
         let report = Some(Report { wall: WALL, rtp: 0 });
-        clock.captured(epoch + ms(100), report, 0, 90_000);
-        let early = clock.captured(epoch + ms(130), report, 9_000, 90_000);
-        assert_eq!(early, epoch + ms(130));
-        let next = clock.captured(epoch + ms(260), report, 18_000, 90_000);
-        assert!(next <= epoch + ms(231), "{:?}", next - epoch);
+        clock.captured(epoch + ms(1_000), report, 0, 90_000);
+        let early = clock.captured(epoch + ms(1_130), report, 900 * 90, 90_000);
+        assert_eq!(early, epoch + ms(1_130));
+        let next = clock.captured(epoch + ms(1_260), report, 1_000 * 90, 90_000);
+        assert!(next <= epoch + ms(1_231), "{:?}", next - epoch);
     }
 
     #[test]
@@ -118,9 +130,10 @@ mod tests {
         let epoch = Instant::now();
         let mut clock = SenderClock::new(epoch);
         let arrival = epoch + ms(5_000);
-        assert_eq!(clock.captured(arrival, None, 5, 90_000), arrival);
+        assert_eq!(clock.captured(arrival, None, 5, 90_000), arrival - ROOM);
         let report = Some(Report { wall: WALL, rtp: 0 });
-        assert_eq!(clock.captured(arrival, report, 0, 90_000), arrival);
-        assert_eq!(clock.captured(arrival, report, 90_000u32.wrapping_mul(u32::MAX - 4), 90_000), arrival);
+        assert_eq!(clock.captured(arrival, report, 0, 90_000), arrival - ROOM);
+        let nonsense = clock.captured(arrival, report, 90_000u32.wrapping_mul(u32::MAX - 4), 90_000);
+        assert_eq!(nonsense, arrival - ROOM);
     }
 }

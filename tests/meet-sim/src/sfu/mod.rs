@@ -7,6 +7,7 @@ pub mod peer;
 pub mod rewrite;
 pub mod slot;
 pub mod speaker;
+pub mod unreported;
 pub mod vp8;
 
 /// A participant, unique over the life of a simulator.

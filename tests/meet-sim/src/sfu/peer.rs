@@ -7,6 +7,7 @@ use super::layers::{LayerChoice, Wish};
 use super::rewrite::Counters;
 use super::slot::{AudioSlot, Forwarded, LayerName, VideoSlot};
 use super::speaker::{Loudness, SILENCE};
+use super::unreported::{Early, Unreported};
 use super::vp8::Vp8Packet;
 use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
@@ -40,6 +41,7 @@ pub struct Peer {
     streams: HashMap<Ssrc, (Mid, LayerName)>,
     outgoing: HashMap<Mid, (Ssrc, Option<Ssrc>)>,
     clock: SenderClock,
+    unreported: Unreported<Ssrc, RtpPacket>,
     opus: Option<Pt>,
     vp8: Option<Pt>,
     estimate_bps: u64,
@@ -136,6 +138,7 @@ impl Peer {
             streams: HashMap::new(),
             outgoing: HashMap::new(),
             clock: SenderClock::new(now),
+            unreported: Unreported::new(),
             opus: None,
             vp8: None,
             estimate_bps: FIRST_ESTIMATE.as_u64(),
@@ -228,8 +231,15 @@ impl Peer {
                     break;
                 }
                 Ok(Output::Transmit(transmit)) => send(transmit),
+                Ok(Output::Event(Event::RtpPacket(packet))) => {
+                    for packet in self.dated(now, packet) {
+                        if let Some(incoming) = self.on_packet(now, packet) {
+                            tell(Happened::Packet(Box::new(incoming)));
+                        }
+                    }
+                }
                 Ok(Output::Event(event)) => {
-                    if let Some(happened) = self.on_event(now, event) {
+                    if let Some(happened) = self.on_event(event) {
                         tell(happened);
                     }
                 }
@@ -248,7 +258,7 @@ impl Peer {
         }
     }
 
-    fn on_event(&mut self, now: Instant, event: Event) -> Option<Happened> {
+    fn on_event(&mut self, event: Event) -> Option<Happened> {
         match event {
             Event::Connected => Some(Happened::Connected),
             Event::ChannelOpen(id, _) => {
@@ -256,7 +266,6 @@ impl Peer {
                 Some(Happened::ChannelOpen)
             }
             Event::ChannelData(data) if !data.binary => String::from_utf8(data.data).ok().map(Happened::Text),
-            Event::RtpPacket(packet) => self.on_packet(now, packet).map(|p| Happened::Packet(Box::new(p))),
             Event::KeyframeRequest(KeyframeRequest { mid, .. }) => Some(Happened::NeedsKey(mid)),
             Event::EgressBitrateEstimate(BweKind::Twcc { estimate, .. }) => {
                 self.estimate_bps = estimate.as_u64();
@@ -271,6 +280,20 @@ impl Peer {
             }
             _ => None,
         }
+    }
+
+    /// What can be dated now that `packet` came: itself, and what waited for the report it comes with.
+    fn dated(&mut self, now: Instant, packet: RtpPacket) -> Vec<RtpPacket> {
+        let ssrc = packet.header.ssrc;
+        let report = packet.last_sender_info;
+        let Some((mid, _)) = self.stream_of(ssrc) else { return Vec::new() };
+        let sound = self.rtc.media(mid).is_some_and(|media| media.kind() == MediaKind::Audio);
+        let early = if sound { Early::Leave } else { Early::Wait };
+        let mut dated = self.unreported.take(now, ssrc, report.is_some(), early, packet);
+        for packet in &mut dated {
+            packet.last_sender_info = packet.last_sender_info.or(report);
+        }
+        dated
     }
 
     fn on_packet(&mut self, now: Instant, packet: RtpPacket) -> Option<Incoming> {
