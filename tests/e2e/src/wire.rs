@@ -47,36 +47,49 @@ pub fn nal_units(stream: &[u8]) -> Vec<&[u8]> {
     starts.iter().zip(ends).map(unit).filter(|unit| !unit.is_empty()).collect()
 }
 
-/// Packs an Annex B stream for packetization-mode 1: parameter sets together in a STAP-A, long slices in FU-A.
-#[must_use]
-pub fn pack_h264(stream: &[u8], fps: u32, payload_type: u8) -> Vec<Played> {
-    let (mut packets, mut sequence, mut picture) = (Vec::new(), 0_u16, 0_u32);
-    let mut sets: Vec<&[u8]> = Vec::new();
+/// One picture: the parameter sets before it and its slices.
+struct AccessUnit<'a> {
+    sets: Vec<&'a [u8]>,
+    slices: Vec<&'a [u8]>,
+}
+
+/// The pictures of an Annex B stream. An encoder with several threads makes several slices of each.
+fn access_units(stream: &[u8]) -> Vec<AccessUnit<'_>> {
+    let (mut pictures, mut sets): (Vec<AccessUnit<'_>>, _) = (Vec::new(), Vec::new());
     for unit in nal_units(stream) {
-        match unit[0] & 0x1f {
-            7 | 8 => sets.push(unit),
-            1 | 5 => {
-                let at = f64::from(picture) / f64::from(fps);
-                let timestamp = picture * (90_000 / fps);
-                let mut push = |payload: Vec<u8>, marker: bool| {
-                    packets.push(Played {
-                        at,
-                        data: rtp(payload_type, marker, sequence, timestamp, 0x1234_5678, &payload),
-                    });
-                    sequence = sequence.wrapping_add(1);
-                };
-                if !sets.is_empty() {
-                    push(stap_a(&sets), false);
-                    sets.clear();
-                }
-                let fragments = fu_a(unit);
-                let count = fragments.len();
-                for (i, fragment) in fragments.into_iter().enumerate() {
-                    push(fragment, i + 1 == count);
-                }
-                picture += 1;
+        match (unit[0] & 0x1f, pictures.last_mut()) {
+            (7 | 8, _) => sets.push(unit),
+            // first_mb_in_slice (H.264 7.3.3) of 0 is the single bit 1: here a picture begins.
+            (1 | 5, Some(picture)) if unit.get(1).is_some_and(|bits| bits & 0x80 == 0) => {
+                picture.slices.push(unit);
+            }
+            (1 | 5, _) => {
+                pictures.push(AccessUnit { sets: std::mem::take(&mut sets), slices: vec![unit] });
             }
             _ => {}
+        }
+    }
+    pictures
+}
+
+/// Packs an Annex B stream for packetization-mode 1: parameter sets together in a STAP-A, long slices in FU-A. All slices of
+/// a picture have its time.
+#[must_use]
+pub fn pack_h264(stream: &[u8], fps: u32, payload_type: u8) -> Vec<Played> {
+    let (mut packets, mut sequence) = (Vec::new(), 0_u16);
+    for (picture, unit) in (0_u32..).zip(access_units(stream)) {
+        let at = f64::from(picture) / f64::from(fps);
+        let timestamp = picture * (90_000 / fps);
+        let sets = (!unit.sets.is_empty()).then(|| stap_a(&unit.sets));
+        let payloads: Vec<Vec<u8>> =
+            sets.into_iter().chain(unit.slices.iter().flat_map(|slice| fu_a(slice))).collect();
+        for (i, payload) in payloads.iter().enumerate() {
+            let marker = i + 1 == payloads.len();
+            packets.push(Played {
+                at,
+                data: rtp(payload_type, marker, sequence, timestamp, 0x1234_5678, payload),
+            });
+            sequence = sequence.wrapping_add(1);
         }
     }
     packets
@@ -299,6 +312,18 @@ fn pipe(program: &str, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::{picture, sound};
+
+    #[test]
+    fn the_slices_of_a_picture_share_its_time() {
+        let unit = |header: u8, first: u8| [&[0, 0, 1, header, first][..], &[0x55; 20]].concat();
+        // two pictures of two slices each, the first with its sets
+        let (sets, idr, slice) = ([unit(0x67, 0x42), unit(0x68, 0xce)], 0x65, 0x41);
+        let slices = [unit(idr, 0x88), unit(idr, 0x0f), unit(slice, 0x9a), unit(slice, 0x0e)];
+        let packets = pack_h264(&[sets.concat(), slices.concat()].concat(), 30, 97);
+        let times: Vec<_> =
+            received(&packets).iter().map(|packet| (packet.timestamp, packet.marker)).collect();
+        assert_eq!(times, [(0, false), (0, false), (0, true), (3_000, false), (3_000, true)]);
+    }
 
     fn received(played: &[Played]) -> Vec<RtpPacket> {
         let packet = |played: &Played| RtpPacket {

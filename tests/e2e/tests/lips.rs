@@ -1,5 +1,4 @@
-//! Lips: a flash and a beep that leave together arrive together: within 40 ms at the room, within what EN 301 549 allows at the
-//! browser, whose own synchronisation adds to ours.
+//! Lips: a flash and a beep that leave together arrive together, within 40 ms, both ways.
 
 use anyhow::{Context, Result, ensure};
 use e2e::gateway::{DOMAIN, MEETING};
@@ -10,13 +9,12 @@ use e2e::sipp::{self, Sipp};
 use e2e::wire;
 use std::time::Duration;
 
-/// Most that sound and picture may be apart at the room, in seconds.
-const AT_ROOM: f64 = 0.040;
-/// Most that they may be apart at the browser, in seconds (EN 301 549 6.5.4).
-const AT_BROWSER: f64 = 0.100;
+/// Most that sound and picture may be apart, in seconds (EN 301 549 6.5.4 allows 100 ms). Chromium alone leaves up to 30 ms:
+/// what is less it does not correct (`kMinDeltaMs` in libwebrtc's `StreamSynchronization`).
+const LIMIT: f64 = 0.040;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lips_are_within_40_ms_at_the_room_and_100_ms_at_the_browser() -> Result<()> {
+async fn lips_are_within_40_ms_both_ways() -> Result<()> {
     let scene = Scene::with_person("lips").await?;
     let folder = scene.lab.folder("script")?;
     sipp::make_captures(&folder, (640, 360), 22)?;
@@ -42,24 +40,19 @@ async fn lips_are_within_40_ms_at_the_room_and_100_ms_at_the_browser() -> Result
     let sent = skew_sent(&evidence, sound_port, picture_port)?;
     let up: Vec<f64> = seen.lip_skews().iter().map(|skew| skew / 1_000.0 - sent).collect();
     let down = skews_down(&evidence, sound_port, picture_port)?;
-    println!(
-        "up   (room to browser): {} of {} flashes, median {:.1} ms",
-        up.len(),
-        seen.flashes.len(),
-        median(&up) * 1e3
-    );
-    println!("down (browser to room): {} flashes, median {:.1} ms", down.len(), median(&down) * 1e3);
+    tell("up (room to browser)", &up, seen.flashes.len());
+    tell("down (browser to room)", &down, down.len());
     ensure!(up.len() >= 8, "only {} flashes with a beep were seen in the browser", up.len());
     ensure!(down.len() >= 8, "only {} flashes with a beep reached the room", down.len());
     // A browser brings sound and picture together by small steps; what counts is where it settles.
     let (up, down) = (last(&up), last(&down));
     ensure!(
-        median(up).abs() <= AT_BROWSER,
+        median(up).abs() <= LIMIT,
         "towards the browser sound is {:.1} ms after the picture",
         median(up) * 1e3
     );
     ensure!(
-        median(down).abs() <= AT_ROOM,
+        median(down).abs() <= LIMIT,
         "towards the room sound is {:.1} ms after the picture",
         median(down) * 1e3
     );
@@ -113,6 +106,14 @@ fn skews_down(evidence: &Evidence, sound_port: u16, picture_port: u16) -> Result
         skews.min_by(|a, b| a.abs().total_cmp(&b.abs()))
     };
     Ok(flashes.filter_map(nearest).collect())
+}
+
+/// Says what was found, for whoever looks at the figures.
+fn tell(way: &str, skews: &[f64], flashes: usize) {
+    let settled = last(skews);
+    let worst = settled.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(f64::NAN);
+    let (median, worst) = (median(settled) * 1e3, worst * 1e3);
+    println!("{way}: {} of {flashes} flashes, settled at {median:.1} ms, worst {worst:.1} ms", skews.len());
 }
 
 /// The last nine.
