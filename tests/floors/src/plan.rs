@@ -24,6 +24,8 @@ pub const CRATES: &[(&str, Floor, &str)] = &[
     ("webrtc", Floor::Pure, "firmware/proto/webrtc"),
     ("meet", Floor::Pure, "firmware/proto/meet"),
     ("domain", Floor::Pure, "firmware/domain"),
+    ("hal", Floor::Pure, "hal"),
+    ("board", Floor::Pure, "board"),
     ("media-dsp", Floor::Media, "media-dsp"),
     ("kernels", Floor::Media, "media-dsp/kernels"),
     ("codecs", Floor::Media, "media-dsp/codecs"),
@@ -48,6 +50,7 @@ pub const EDGES: &[(&str, &str)] = &[
     ("meet", "base"),
     ("meet", "webrtc"),
     ("domain", "base"),
+    ("hal", "base"),
     ("codecs", "base"),
     ("codecs", "kernels"),
     ("media-dsp", "base"),
@@ -93,7 +96,7 @@ pub const BASE_USES: &[&str] = &["bytes", "thiserror"];
 pub const UNSAFE: &[&str] = &["media-dsp/kernels/", "media-dsp/codecs/", "firmware/gatewayd/src/net/"];
 
 /// Folders of pure code, each with a `clippy.toml` that bans clocks, sockets, files, threads and OS randomness.
-pub const PURE_FOLDERS: &[&str] = &["firmware/base", "firmware/proto", "firmware/domain"];
+pub const PURE_FOLDERS: &[&str] = &["firmware/base", "firmware/proto", "firmware/domain", "board", "hal"];
 
 /// What such a `clippy.toml` must ban at least.
 pub const PURE_BANS: &[&str] = &[
