@@ -16,8 +16,10 @@
 
 pub mod fault;
 pub mod identity;
+pub mod keeper;
 pub mod label;
 pub mod panel;
+pub mod reason;
 pub mod sensors;
 pub mod slots;
 pub mod timestamping;

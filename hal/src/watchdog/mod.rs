@@ -9,6 +9,10 @@
 //! A device (`/dev/watchdogN`) and the service manager's watchdog are both backends of it. Whoever holds an [`Armed`] has
 //! [`crate::keeper`] say when to feed.
 
+mod fake;
+
+pub use fake::{Doing, FakeWatchdog};
+
 use crate::{DeviceError, Label};
 use std::time::Duration;
 
@@ -121,7 +125,7 @@ pub enum ResetCause {
 #[derive(Debug, thiserror::Error)]
 pub enum ArmError {
     /// The time-out is outside of what the device takes.
-    #[error("watchdog {identity:?}: time-out {asked:?} is not within {shortest:?} to {longest}; ask for one that is", longest = .longest.map_or_else(|| "any".to_owned(), |longest| format!("{longest:?}")))]
+    #[error("watchdog {identity}: time-out {asked:?} is not within {shortest:?} to {longest}; ask for one that is", longest = .longest.map_or_else(|| "any".to_owned(), |longest| format!("{longest:?}")))]
     Timeout {
         /// Which watchdog.
         identity: Label,
@@ -134,7 +138,7 @@ pub enum ArmError {
     },
     /// The warning would not come before the bite.
     #[error(
-        "watchdog {identity:?}: a warning {pretimeout:?} before the end needs a time-out longer than {timeout:?}; ask for a shorter warning"
+        "watchdog {identity}: a warning {pretimeout:?} before the end needs a time-out longer than {timeout:?}; ask for a shorter warning"
     )]
     PretimeoutTooLong {
         /// Which watchdog.
@@ -145,7 +149,7 @@ pub enum ArmError {
         timeout: Duration,
     },
     /// It cannot warn.
-    #[error("watchdog {identity:?} cannot warn before it bites; arm it without a pre-timeout")]
+    #[error("watchdog {identity} cannot warn before it bites; arm it without a pre-timeout")]
     NoPretimeout {
         /// Which watchdog.
         identity: Label,
@@ -169,7 +173,7 @@ pub struct CannotDisarm {
 #[derive(Debug, thiserror::Error)]
 pub enum CannotDisarmWhy {
     /// It was built to run until the box restarts.
-    #[error("watchdog {0:?} has no way out; it must be fed until the box restarts")]
+    #[error("watchdog {0} has no way out; it must be fed until the box restarts")]
     NoWayOut(Label),
     /// It does not answer.
     #[error(transparent)]
