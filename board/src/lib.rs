@@ -12,11 +12,13 @@
 
 mod check;
 mod disk;
+mod files;
 mod parts;
 mod read;
 mod values;
 
 pub use disk::{Disk, Filesystem, Partition, Role};
+pub use files::{BoxFile, Content};
 pub use parts::{
     Arch, Boot, Identity, IdentityField, Keeper, Kernel, Line, Nic, NicRole, Panel, PanelLines, Quantity,
     Sensor, Serial, Timestamping, Watchdog,

@@ -4,8 +4,10 @@
 //! what is missing (and says so), then builds and starts the real programs.
 
 mod fuzz;
+mod image;
 mod setup;
 mod shell;
+mod yocto;
 
 use anyhow::{Result, bail};
 use shell::Cargo;
@@ -20,6 +22,8 @@ cargo xtask <command>
   fuzz [target] [--for 60s]     fuzz one target or all; without a target each gets the time
   bench [filter]                measure against named peers; writes target/bench/latest.json
   deny                          licences and sources of all dependencies (cargo-deny)
+  yocto <command>               the Yocto layers: crates, layout, check, faults (`yocto help` says more)
+  image <board>                 compose a disk that boots (`image --help` says more)
   setup                         install what is missing, and nothing else
 ";
 
@@ -41,6 +45,8 @@ fn main() -> Result<()> {
         "fuzz" => fuzz::command(&arguments),
         "bench" => bench(&arguments),
         "deny" => deny(),
+        "image" => image::command(&arguments),
+        "yocto" => yocto::command(&arguments),
         "setup" => setup::install(&[setup::BUILD, setup::PEERS, setup::BENCH]),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

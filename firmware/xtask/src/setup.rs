@@ -49,6 +49,52 @@ pub const BENCH: Packages = Packages {
     ],
 };
 
+/// What composes an image.
+pub const IMAGE: Packages = Packages {
+    purpose: "composing images: file systems, partitions, verity, kernel images, modules",
+    names: &[
+        "cryptsetup-bin",
+        "debian-archive-keyring",
+        "dosfstools",
+        "e2fsprogs",
+        "efibootguard",
+        "fdisk",
+        "kmod",
+        "mtools",
+        "sbsigntool",
+        "squashfs-tools",
+        "xz-utils",
+        "zstd",
+    ],
+};
+
+/// The virtual rig that images start on. QEMU has igb, which stamps packets, from 8.0 on.
+pub const RIG: Packages =
+    Packages { purpose: "the virtual rig", names: &["ovmf", "qemu-efi-aarch64", "swtpm", "swtpm-tools"] };
+
+/// What of the rig Debian 12 has in its backports only.
+pub const RIG_BACKPORTS: Packages =
+    Packages { purpose: "the virtual rig, from backports", names: &["qemu-system-x86", "qemu-system-arm"] };
+
+/// What the gate of the Yocto layers runs beside its tools from PyPI.
+pub const YOCTO: Packages = Packages {
+    purpose: "the gate of the Yocto layers",
+    names: &["cpio", "cryptsetup-bin", "dosfstools", "efibootguard", "git", "mtools", "python3-venv", "wget"],
+};
+
+/// What builds and tests for ARM64 on another machine; the architecture must be known to dpkg before.
+pub const YOCTO_ARM64: Packages = Packages {
+    purpose: "building and testing for ARM64",
+    names: &[
+        "cargo-web",
+        "gcc-aarch64-linux-gnu",
+        "libc6-dev-arm64-cross",
+        "libstd-rust-web-dev:arm64",
+        "qemu-user-static",
+        "rustc-web",
+    ],
+};
+
 /// Installs what of `sets` is missing; quiet when nothing is.
 ///
 /// # Errors
