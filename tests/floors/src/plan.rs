@@ -31,6 +31,7 @@ pub const CRATES: &[(&str, Floor, &str)] = &[
     ("kernels", Floor::Media, "media-dsp/kernels"),
     ("codecs", Floor::Media, "media-dsp/codecs"),
     ("gatewayd", Floor::Bin, "firmware/gatewayd"),
+    ("console", Floor::Bin, "firmware/console"),
     ("xtask", Floor::Bench, "firmware/xtask"),
     ("floors", Floor::Bench, "tests/floors"),
     ("meet-sim", Floor::Bench, "tests/meet-sim"),
@@ -64,6 +65,9 @@ pub const EDGES: &[(&str, &str)] = &[
     ("gatewayd", "meet"),
     ("gatewayd", "domain"),
     ("gatewayd", "media-dsp"),
+    ("console", "base"),
+    ("console", "domain"),
+    ("console", "hal"),
 ];
 
 /// Outside crates with a door: the only crates of ours that may use them, and why.
