@@ -343,9 +343,9 @@ table inet gantry {
         iif \"lo\" accept
         ct state invalid drop
         ct state established,related accept
-        meta l4proto icmp icmp type { echo-request, destination-unreachable, time-exceeded, parameter-problem } \
+        icmp type { echo-request, destination-unreachable, time-exceeded, parameter-problem } \
 limit rate 50/second accept
-        meta l4proto ipv6-icmp icmpv6 type { echo-request, destination-unreachable, packet-too-big, time-exceeded, \
+        icmpv6 type { echo-request, destination-unreachable, packet-too-big, time-exceeded, \
 parameter-problem, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept
         udp sport 67 udp dport 68 accept
         udp sport 547 udp dport 546 accept

@@ -24,7 +24,7 @@ cargo xtask <command>
   deny                          licences and sources of all dependencies (cargo-deny)
   yocto <command>               the Yocto layers: crates, layout, check, faults (`yocto help` says more)
   image <board>                 compose a disk that boots (`image --help` says more)
-  setup                         install what is missing, and nothing else
+  setup [image|rig]             install what is missing (for images, for the virtual rig), and nothing else
 ";
 
 fn main() -> Result<()> {
@@ -47,7 +47,14 @@ fn main() -> Result<()> {
         "deny" => deny(),
         "image" => image::command(&arguments),
         "yocto" => yocto::command(&arguments),
-        "setup" => setup::install(&[setup::BUILD, setup::PEERS, setup::BENCH]),
+        "setup" => match arguments.first().map(String::as_str) {
+            None => setup::install(&[setup::BUILD, setup::PEERS, setup::BENCH]),
+            Some("rig") => setup::rig(),
+            Some("image") => setup::install(&[setup::BUILD, setup::IMAGE]),
+            Some(other) => {
+                bail!("there is nothing to set up called {other:?}; there are rig, image, or nothing")
+            }
+        },
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())

@@ -43,16 +43,17 @@ pub fn pause(time: Duration) {
     let _ = poll(&mut [], PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX));
 }
 
-/// The first partition called `name` that `open` takes. More than one disk may have one: only a disk of this release does.
+/// The first partition called `name` that `open` takes, or else the last one that it did not take, with the reason. More than
+/// one disk may have one: only a disk of this release is taken.
 ///
 /// # Errors
-/// If there is none after `patience`; the message says why those that were there were not taken.
+/// If there is none at all after `patience`.
 pub fn wait_for<T>(
     uevents: &Uevents,
     name: &str,
     patience: Duration,
     open: impl Fn(&Device) -> Result<T>,
-) -> Result<(Device, T)> {
+) -> Result<(Device, Result<T>)> {
     let deadline = Instant::now() + patience;
     let mut refused = Vec::new();
     loop {
@@ -61,7 +62,7 @@ pub fn wait_for<T>(
                 continue;
             }
             match open(&device) {
-                Ok(opened) => return Ok((device, opened)),
+                Ok(opened) => return Ok((device, Ok(opened))),
                 Err(error) => {
                     eprintln!("init: {name} on {} is not this slot's root: {error:#}", device.path.display());
                     refused.push((device, error));
@@ -79,7 +80,7 @@ pub fn wait_for<T>(
         }
     }
     match refused.pop() {
-        Some((device, error)) => Err(error.context(format!("{name} on {} is broken", device.path.display()))),
+        Some((device, error)) => Ok((device, Err(error))),
         None => bail!("no disk has a partition {name}; waited {} s", patience.as_secs()),
     }
 }
@@ -104,17 +105,41 @@ pub struct Device {
     pub numbers: String,
 }
 
+/// The name of the disk that a partition is on.
+fn disk_name(device: &Device) -> Result<String> {
+    let shown = Path::new(BLOCK).join(device.path.file_name().unwrap_or_default());
+    let shown = std::fs::canonicalize(&shown).with_context(|| format!("{} is gone", shown.display()))?;
+    let disk = shown.parent().and_then(Path::file_name).context("a partition is of a disk")?;
+    Ok(disk.to_string_lossy().into_owned())
+}
+
+/// The disk that a partition is on.
+///
+/// # Errors
+/// If it is gone.
+pub fn disk_of(device: &Device) -> Result<PathBuf> {
+    Ok(Path::new("/dev").join(disk_name(device)?))
+}
+
+/// The partition called `name` on the same disk.
+///
+/// # Errors
+/// If there is none.
+pub fn beside(device: &Device, name: &str) -> Result<Device> {
+    let disk = disk_name(device)?;
+    let same = |other: &Device| disk_name(other).is_ok_and(|other| other == disk);
+    let found = named(Path::new(BLOCK), name).into_iter().find(same);
+    found.with_context(|| format!("{disk} has no partition {name}"))
+}
+
 /// Tells udev to name the partitions of this disk `/dev/gantry/<name>`: another disk may have some of the same names.
 ///
 /// # Errors
 /// If udev's rule cannot be written.
 pub fn name_partitions(device: &Device, run: &Path) -> Result<()> {
-    let shown = Path::new(BLOCK).join(device.path.file_name().unwrap_or_default());
-    let shown = std::fs::canonicalize(&shown).with_context(|| format!("{} is gone", shown.display()))?;
-    let disk = shown.parent().and_then(Path::file_name).context("a partition is of a disk")?;
     let folder = run.join("udev/rules.d");
     std::fs::create_dir_all(&folder)?;
-    let disk = disk.to_string_lossy();
+    let disk = disk_name(device)?;
     let rule = format!(
         "SUBSYSTEM==\"block\", ENV{{DEVTYPE}}==\"partition\", KERNELS==\"{disk}\", ENV{{PARTNAME}}==\"?*\", \
          SYMLINK+=\"gantry/$env{{PARTNAME}}\"\n"

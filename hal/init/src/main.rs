@@ -2,17 +2,19 @@
 //!
 //! ```text
 //!  kernel ─▶ modules ─▶ partition of this slot ─▶ dm-verity ─▶ squashfs ─▶ /usr/lib/systemd/systemd
-//!               └──────────────┴── anything wrong ──▶ said on the console, then the box starts anew ──┘
+//!               └───────────────┴── anything wrong ──▶ said on the console, and the box starts anew
 //! ```
-//! Starting anew is what makes the loader take the other slot. Which root is right, the kernel's command line says, and that is
+//! A slot that is not whole is given up before that, so that the loader takes the other one ([`slots`]). Which root is right, the kernel's command line says, and that is
 //! part of the signed kernel image: `gantry.root=<partition> gantry.verity=<root hash>,<salt>,<data blocks>`.
 //!
 //! It is one static program, so that the initrd holds nothing else but modules.
 
 mod cmdline;
 mod devices;
+mod entries;
 mod machine;
 mod mapper;
+mod slots;
 
 use anyhow::{Context, Result};
 use cmdline::Root;
@@ -48,11 +50,30 @@ fn main() {
 /// Comes back only if something is wrong.
 fn start() -> Result<std::convert::Infallible> {
     mounts()?;
-    let root = Root::parse(&std::fs::read_to_string("/proc/cmdline")?)?;
+    let line = std::fs::read_to_string("/proc/cmdline")?;
+    let root = Root::parse(&line)?;
     let uevents = devices::Uevents::listen()?;
     load(EARLY)?;
-    let (device, verity) =
-        devices::wait_for(&uevents, &root.partition, PATIENCE, |device| mapper::Verity::open(device, &root))?;
+    let slot = linux::ebg::booted(&line);
+    let depth = depth();
+    let open = |device: &devices::Device| mapper::Verity::open(device, &root, depth);
+    let (device, opened) = devices::wait_for(&uevents, &root.partition, PATIENCE, open)?;
+    let verity = match (opened, slot) {
+        (Ok(verity), Some(_)) => verity,
+        (Ok(verity), None) => {
+            look_after(&device)?;
+            verity
+        }
+        (Err(error), Some(slot)) => {
+            let error = error.context(format!("{} on {} is broken", root.partition, device.path.display()));
+            slots::give_up(&device, slot).with_context(|| format!("{error:#}; and its slot stays"))?;
+            return Err(error);
+        }
+        (Err(error), None) => return Err(error.context("the recovery is broken")),
+    };
+    if let Err(error) = entries::see_to(&device) {
+        eprintln!("init: {error:#}");
+    }
     let nothing = None::<&str>;
     mount(Some(&verity.path), NEW_ROOT, Some("squashfs"), MsFlags::MS_RDONLY | MsFlags::MS_NODEV, nothing)
         .with_context(|| format!("cannot mount {} as the root", device.path.display()))?;
@@ -60,6 +81,34 @@ fn start() -> Result<std::convert::Infallible> {
     load(LATE)?;
     machine::identify(Path::new("/run"), &Path::new(NEW_ROOT).join("etc/machine-id"))?;
     become_systemd()
+}
+
+/// After a panic the whole root is read before it is trusted: that may have been the reason.
+fn depth() -> mapper::Depth {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    let mounted = mount(Some("pstore"), "/sys/fs/pstore", Some("pstore"), flags, None::<&str>);
+    let dumps = linux::pstore::Pstore::new(Path::new("/sys")).dumps();
+    if mounted.is_ok() {
+        // systemd mounts it again, and keeps what is in it.
+        let _ = nix::mount::umount("/sys/fs/pstore");
+    }
+    match dumps {
+        Ok(dumps) if !dumps.is_empty() => {
+            eprintln!("init: the kernel panicked before; the whole root is verified");
+            mapper::Depth::Everything
+        }
+        _ => mapper::Depth::FirstBlock,
+    }
+}
+
+/// The recovery runs when somebody asked for it, or when a slot's kernel image could not be loaded.
+fn look_after(device: &devices::Device) -> Result<()> {
+    match slots::look_after(device) {
+        Ok(slots::Verdict::GivenUp) => anyhow::bail!("a slot was given up"),
+        Ok(slots::Verdict::Whole) => eprintln!("init: recovery: the next slot is whole"),
+        Err(error) => eprintln!("init: recovery: {error:#}"),
+    }
+    Ok(())
 }
 
 /// What the kernel shows, and a place for what the start leaves to systemd.

@@ -30,6 +30,15 @@ nix::ioctl_readwrite!(dev_remove, 0xfd, 4, [u8; HEADER]);
 nix::ioctl_readwrite!(dev_suspend, 0xfd, 6, [u8; HEADER]);
 nix::ioctl_readwrite!(table_load, 0xfd, 9, [u8; HEADER]);
 
+/// How much is read before a root is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// The first block: the right disk, and a tree that fits it. The rest is verified as it is read.
+    FirstBlock,
+    /// Every block.
+    Everything,
+}
+
 /// What is asked of device mapper.
 #[derive(Debug, Clone, Copy)]
 enum Ask {
@@ -46,23 +55,32 @@ pub struct Verity {
 }
 
 impl Verity {
-    /// Sets up the root's verification on `device` and sees that its first block is the one that was built.
+    /// Sets up the root's verification on `device` and sees that so much of it is what was built.
     ///
     /// # Errors
-    /// If device mapper refuses, or the block is another; nothing is left behind then.
-    pub fn open(device: &Device, root: &Root) -> Result<Self> {
+    /// If device mapper refuses, or a block is another; nothing is left behind then.
+    pub fn open(device: &Device, root: &Root, depth: Depth) -> Result<Self> {
         let control = File::options().read(true).write(true).open(CONTROL).context(CONTROL)?;
         let created = ask(&control, Ask::Create, None)?;
-        let opened = set_up(&control, device, root, created);
+        let opened = set_up(&control, device, root, depth, created);
         if opened.is_err() {
             drop(ask(&control, Ask::Remove, None));
         }
         opened
     }
+
+    /// Takes the verification away again.
+    ///
+    /// # Errors
+    /// If the device is in use.
+    pub fn close(self) -> Result<()> {
+        let control = File::options().read(true).write(true).open(CONTROL).context(CONTROL)?;
+        ask(&control, Ask::Remove, None).map(drop)
+    }
 }
 
 /// With errors first, so that a wrong disk is refused; with a panic from then on.
-fn set_up(control: &File, device: &Device, root: &Root, created: u64) -> Result<Verity> {
+fn set_up(control: &File, device: &Device, root: &Root, depth: Depth, created: u64) -> Result<Verity> {
     let path = PathBuf::from(format!("/dev/dm-{}", minor(created)));
     let sectors = root.blocks * SECTORS;
     for on_corruption in [OnCorruption::Error, OnCorruption::Panic] {
@@ -72,6 +90,9 @@ fn set_up(control: &File, device: &Device, root: &Root, created: u64) -> Result<
         if on_corruption == OnCorruption::Error {
             let mut file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
             file.read_exact(&mut [0; 4096]).context("its first block is not the one that was built")?;
+            if depth == Depth::Everything {
+                std::io::copy(&mut file, &mut std::io::sink()).context("it is not what was built")?;
+            }
         }
     }
     Ok(Verity { path })

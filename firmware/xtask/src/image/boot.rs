@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 /// The file of a slot's kernel image on its boot partition.
 const KERNEL: &str = "gantry.efi";
+/// What the first process uses on every board: a slot's record, the firmware's variables, and what a panic left.
+const ALWAYS: [&str; 5] = ["vfat", "nls_cp437", "nls_ascii", "efivarfs", "efi-pstore"];
 /// Longest time between a panic and the start that follows, in seconds.
 const PANIC: u32 = 5;
 
@@ -101,7 +103,9 @@ pub fn initrd(file: &Path, board: &Board, kernel: &Kernel, init: &[u8]) -> Resul
     let names = |names: &[&board::Name]| -> Result<Vec<(String, Vec<u8>)>> {
         kernel.ordered(&names.iter().map(|name| name.as_str()).collect::<Vec<_>>())
     };
-    initrd::write(file, init, &Modules { early: names(&early)?, late: names(&late)? })
+    let mut first = names(&early)?;
+    first.extend(kernel.ordered(&ALWAYS)?);
+    initrd::write(file, init, &Modules { early: first, late: names(&late)? })
 }
 
 /// Writes the kernel image of a slot.
@@ -129,7 +133,7 @@ pub fn kernel_image(
 fn command_line(board: &Board, root: &Verified, slot: Slot) -> String {
     let Boot::EfiBootGuard { timeout, arguments } = &board.boot;
     let mut line = format!(
-        "console={},{} ro loglevel=4 panic={PANIC} module.sig_enforce=1 watchdog.open_timeout={} \
+        "console={},{} TERM=dumb systemd.show_status=auto ro loglevel=4 panic={PANIC} module.sig_enforce=1 watchdog.open_timeout={} \
          gantry.slot={} gantry.root={} gantry.verity={}",
         board.serial.device,
         board.serial.speed.bits_per_second(),

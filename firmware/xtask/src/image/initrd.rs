@@ -73,7 +73,7 @@ pub struct Modules {
 /// If it cannot be packed.
 pub fn write(file: &Path, init: &[u8], modules: &Modules) -> Result<()> {
     let mut archive = Archive::default();
-    for folder in ["dev", "proc", "sys", "run", "root", "modules"] {
+    for folder in ["boot", "dev", "proc", "sys", "run", "root", "modules"] {
         archive.add(folder, Kind::Folder, b"");
     }
     // The first process speaks here until the kernel's own /dev is there.

@@ -22,6 +22,8 @@ mod reproduce;
 mod root;
 mod sbom;
 mod tree;
+#[cfg(test)]
+mod units;
 pub mod users;
 
 use crate::setup;
