@@ -5,6 +5,8 @@ needed to read a configuration as the command does: bblayers.conf, each layer.co
 """
 
 import contextlib
+import importlib.resources
+import json
 import logging
 import os
 import pathlib
@@ -35,8 +37,8 @@ class Heard(logging.Handler):
         self.lines.append(record.getMessage())
 
     def take(self):
-        """What was said since the last time."""
-        lines, self.lines = self.lines, []
+        """What was said since the last time, each thing once."""
+        lines, self.lines = list(dict.fromkeys(self.lines)), []
         return lines
 
 
@@ -48,6 +50,12 @@ logging.getLogger("BitBake").propagate = False
 def machines(yocto):
     """The machines that the layers have."""
     return sorted(path.stem for path in (yocto / "meta-gantry-bsp/conf/machine").glob("*.conf"))
+
+
+def renamed_variables():
+    """Variables that the release no longer has, as oe-core's bitbake.conf tells bitbake; oelint keeps the list."""
+    names = importlib.resources.files("oelint_data").joinpath("wrynose/core.json")
+    return json.loads(names.read_text())["variables"]["renamed"]
 
 
 class Bake:
@@ -70,7 +78,8 @@ class Bake:
         conf.mkdir(parents=True, exist_ok=True)
         layers = [GATE / "doubles", *(self.yocto / layer for layer in LAYERS)]
         (conf / "bblayers.conf").write_text('BBPATH = "${TOPDIR}"\nBBFILES = ""\nBBLAYERS = "%s"\n' % " ".join(map(str, layers)))
-        lines = [f'MACHINE = "{self.machine}"', 'DISTRO = "gantry"', *(f'{name} = "{value}"' for name, value in settings)]
+        renamed = (f'BB_RENAMED_VARIABLES[{name}] = "{why}"' for name, why in renamed_variables().items())
+        lines = [*renamed, f'MACHINE = "{self.machine}"', 'DISTRO = "gantry"', *(f'{name} = "{value}"' for name, value in settings)]
         (conf / "local.conf").write_text("\n".join(lines) + "\n")
 
     @staticmethod

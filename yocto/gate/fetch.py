@@ -2,6 +2,7 @@
 
 usage: fetch.py <yocto folder> <build folder> <downloads> <repository of our sources> [part of an address ...]
 
+Our programs have their sources in common, so only those of one are unpacked; where to, is written to <build folder>/unpacked.txt.
 With parts of addresses only those sources are fetched, and nothing is unpacked. What was never fetched where this was written is
 listed in unfetched.txt, each with the reason; it is left out, and said. Exit status 1 if something is wrong.
 """
@@ -18,6 +19,8 @@ import bb.fetch2
 
 MACHINE = "qemu-x86_64"
 AT_ONCE = 4
+# The program of ours that is built from what was unpacked: the smallest.
+BUILT = "gantry-init"
 
 
 def unfetched():
@@ -53,8 +56,8 @@ def download(job):
         try:
             bb.fetch2.Fetch([url], data).download()
         except Exception as problem:  # noqa: BLE001
-            said = str(problem).strip().splitlines()
-            problems.append(f"{url}: {' '.join(said)}")
+            # Why is said in the log; the error itself says only that it failed.
+            problems.append(f"{url}: {' '.join(' '.join([*bake.HEARD.take(), str(problem)]).split())}")
     return problems
 
 
@@ -112,16 +115,16 @@ def main():
         elif urls(data) and not box.files.get_file_appends(file):
             recipes.append((file, data))
     READ.update(recipes)
+    (build / "unpacked.txt").unlink(missing_ok=True)
     count, jobs = shares(recipes, only)
     with concurrent.futures.ProcessPoolExecutor(AT_ONCE, multiprocessing.get_context("fork")) as pool:
         for (file, _), said in zip(jobs, pool.map(download, jobs)):
             problems += [f"{box.name(file)}: {line}" for line in said]
-    unpacked_crates = False
     for file, data in [] if only or problems else recipes:
-        crates = any(url.startswith("crate://") for url in urls(data))
-        if not (crates and unpacked_crates):
+        if data.getVar("PN") == BUILT or not any(url.startswith("crate://") for url in urls(data)):
             problems += [f"{box.name(file)}: {line}" for line in unpack(data)]
-        unpacked_crates |= crates
+        if data.getVar("PN") == BUILT:
+            (build / "unpacked.txt").write_text("\n".join(data.getVar(name) for name in ("CARGO_HOME", "CARGO_MANIFEST_PATH")) + "\n")
     if problems:
         print("\n".join(problems))
         return 1

@@ -21,6 +21,9 @@ def problems(path, schema):
         yield f"{path.name}: is no YAML: {' '.join(str(problem).split())}"
         return
     for problem in jsonschema.Draft7Validator(schema).iter_errors(content):
+        if problem.context:
+            # Of several ways to write it, the one that was meant: what is wrong within it, not that it is another.
+            problem = min(problem.context, key=lambda way: way.validator == "type")
         where = ".".join(map(str, problem.absolute_path)) or "the file"
         yield f"{path.name}: {where}: {problem.message}"
     for include in (content.get("header") or {}).get("includes", []):

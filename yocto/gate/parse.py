@@ -135,13 +135,14 @@ def recipe_problems(data, provided, packaged):
 
 
 def read(box, problems):
-    """All recipes of a machine, each variant with its data."""
-    variants = []
+    """All recipes of a machine, each variant with its data; and the names of those that cannot be read."""
+    variants, unread = [], set()
     for file in box.recipes:
         try:
             read_variants = box.recipe(file)
         except Exception as problem:  # noqa: BLE001
             problems.append(f"{box.name(file)}: {' '.join(bake.HEARD.take()) or problem}")
+            unread.add(pathlib.Path(file).name.split("_")[0])
             continue
         for variant, data in read_variants.items():
             skipped = data.getVar("__SKIPPED", False)
@@ -149,7 +150,7 @@ def read(box, problems):
                 problems.append(f"{box.name(file)}: skipped: {skipped}")
             variants.append((file, variant, data))
         problems.extend(f"{box.name(file)}: {line}" for line in bake.HEARD.take())
-    return variants
+    return variants, unread
 
 
 def machine_problems(yocto, build, machine):
@@ -160,9 +161,10 @@ def machine_problems(yocto, build, machine):
     except BaseException as problem:  # noqa: BLE001  bb.fatal leaves by SystemExit or BBHandledException
         return [f"configuration: {' '.join(bake.HEARD.take()) or problem}"], 0
     problems.extend(f"configuration: {line}" for line in bake.HEARD.take())
-    variants = read(box, problems)
-    provided = listed("recipes.txt") | {name for _, _, data in variants for name in words(data, "PROVIDES")}
-    packaged = listed("packages.txt") | {name for _, _, data in variants for name in words(data, "PACKAGES") if not OF_ITSELF.search(name)}
+    variants, unread = read(box, problems)
+    # What depends on a recipe that cannot be read is not wrong for that.
+    provided = listed("recipes.txt") | unread | {name for _, _, data in variants for name in words(data, "PROVIDES")}
+    packaged = listed("packages.txt") | unread | {name for _, _, data in variants for name in words(data, "PACKAGES") if not OF_ITSELF.search(name)}
     for file, variant, data in variants:
         if box.ours(file):
             found = [f"{box.name(file)}: {problem}" for problem in recipe_problems(data, provided, packaged)]

@@ -23,15 +23,14 @@ gantry_box_files() {
 }
 
 gantry_box_name() {
-    cat > ${IMAGE_ROOTFS}${nonarch_libdir}/os-release <<EOF
-ID=gantry
-NAME=Gantry
-PRETTY_NAME="Gantry ${DISTRO_VERSION}"
-VERSION_ID=${DISTRO_VERSION}
-IMAGE_ID=${GANTRY_BOARD}
-IMAGE_VERSION=${DISTRO_VERSION}
-VARIANT_ID=release
-EOF
+    printf '%s\n' \
+        "ID=gantry" \
+        "NAME=Gantry" \
+        "PRETTY_NAME=\"Gantry ${DISTRO_VERSION}\"" \
+        "VERSION_ID=${DISTRO_VERSION}" \
+        "IMAGE_ID=${GANTRY_BOARD}" \
+        "IMAGE_VERSION=${DISTRO_VERSION}" \
+        "VARIANT_ID=release" > ${IMAGE_ROOTFS}${nonarch_libdir}/os-release
 }
 
 # A release image holds no shell and no interpreter.

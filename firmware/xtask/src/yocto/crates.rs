@@ -123,10 +123,29 @@ pub fn write(tree: &Tree) -> Result<()> {
     tree.write(LIST, &Crates::locked(&tree.read("Cargo.lock")?)?.list())
 }
 
-/// What is wrong with the list, and how many crates there are.
+/// Programs of the box, by their folders: each has a recipe once the workspace has it.
+const PROGRAMS: &[&str] = &["firmware/gatewayd", "firmware/console", "ota/otad", "hal/init"];
+
+/// Programs that no recipe builds.
+fn without_recipe(manifest: &str, recipes: &[String]) -> Vec<String> {
+    let member = |folder: &&&str| manifest.contains(&format!("\"{folder}\","));
+    let built =
+        |folder: &str| recipes.iter().any(|text| text.contains(&format!("CARGO_SRC_DIR = \"{folder}\"")));
+    let missing = PROGRAMS.iter().filter(member).filter(|folder| !built(folder));
+    missing
+        .map(|folder| {
+            format!(
+                "the workspace has {folder} and no recipe builds it; write one beside gatewayd's, with CARGO_SRC_DIR = \"{folder}\", \
+                 and name it in gantry-image.bb"
+            )
+        })
+        .collect()
+}
+
+/// What is wrong with the list and with what is built from it, and how many crates there are.
 ///
 /// # Errors
-/// If Cargo.lock or the list cannot be read.
+/// If Cargo.lock, the list or a recipe cannot be read.
 pub fn check(tree: &Tree) -> Result<(usize, Vec<String>)> {
     let locked = Crates::locked(&tree.read("Cargo.lock")?)?;
     let list = tree.read(LIST)?;
@@ -134,8 +153,12 @@ pub fn check(tree: &Tree) -> Result<(usize, Vec<String>)> {
     if problems.is_empty() && list != locked.list() {
         problems.push("it is not as it would be written".to_owned());
     }
-    let told = problems.into_iter().map(|said| format!("{LIST}: {said}; run `cargo xtask yocto crates`"));
-    Ok((locked.count(), told.collect()))
+    let mut told: Vec<_> =
+        problems.into_iter().map(|said| format!("{LIST}: {said}; run `cargo xtask yocto crates`")).collect();
+    let recipes = tree.files("yocto/meta-gantry/recipes-gantry", &[".bb"])?;
+    let recipes = recipes.iter().map(|path| tree.read(path)).collect::<Result<Vec<_>>>()?;
+    told.extend(without_recipe(&tree.read("Cargo.toml")?, &recipes));
+    Ok((locked.count(), told))
 }
 
 #[cfg(test)]
@@ -235,6 +258,17 @@ checksum = "cc"
             problem.starts_with("Cargo.lock: serde 1.0.228 comes from git+https://example.com/serde"),
             "{problem}"
         );
+    }
+
+    #[test]
+    fn a_program_of_the_workspace_that_no_recipe_builds_is_named_and_one_that_is_not_there_yet_is_not() {
+        let manifest = "members = [\n    \"firmware/gatewayd\",\n    \"hal/init\",\n]\n";
+        let recipes = ["CARGO_SRC_DIR = \"firmware/gatewayd\"\n".to_owned()];
+
+        let said = without_recipe(manifest, &recipes);
+
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].starts_with("the workspace has hal/init and no recipe builds it;"), "{said:?}");
     }
 
     #[test]

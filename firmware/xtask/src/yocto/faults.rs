@@ -109,7 +109,7 @@ const FAULTS: &[Fault] = &[
         change: Change::Append("do_install:append() {\n    :\n"),
         checks: PARSE,
         only: None,
-        says: "do_install:append is never closed",
+        says: "Unparsed lines from unclosed function",
     },
     Fault {
         name: "shell-syntax",
@@ -163,6 +163,17 @@ const FAULTS: &[Fault] = &[
         says: "newcomer 1.0.0 is in Cargo.lock and not in the list",
     },
     Fault {
+        name: "program-without-recipe",
+        file: "Cargo.toml",
+        change: Change::Replace(
+            "    \"firmware/gatewayd\",\n",
+            "    \"firmware/gatewayd\",\n    \"ota/otad\",\n",
+        ),
+        checks: &[Check::Crates],
+        only: None,
+        says: "the workspace has ota/otad and no recipe builds it",
+    },
+    Fault {
         name: "board-changed",
         file: "board/x86-rack/board.toml",
         change: Change::Replace(
@@ -193,17 +204,25 @@ const FAULTS: &[Fault] = &[
         name: "renamed-variable",
         file: "yocto/meta-gantry-distro/conf/distro/gantry.conf",
         change: Change::Append("DISTRO_FEATURES_DEFAULT = \"acl\"\n"),
+        checks: PARSE,
+        only: None,
+        says: "Variable DISTRO_FEATURES_DEFAULT",
+    },
+    Fault {
+        name: "warning-silenced",
+        file: LIBYUV,
+        change: Change::Append("INSANE_SKIP:${PN} = \"dev-so\"\n"),
         checks: &[Check::Lint],
         only: None,
-        says: "DISTRO_FEATURES_DEFAULT",
+        says: "insaneskip",
     },
     Fault {
         name: "wrong-slot",
         file: "yocto/meta-gantry-distro/classes-recipe/gantry_slots.bbclass",
-        change: Change::Replace("gantry.root=ROOT-$slot", "gantry.root=ROOT-A"),
+        change: Change::Replace("gantry.root=$2", "gantry.root=ROOT-A"),
         checks: &[Check::Classes],
         only: None,
-        says: "slot B is started with `gantry.root=ROOT-A",
+        says: "slot b is started with `",
     },
     Fault {
         name: "wrong-tree",
@@ -328,6 +347,10 @@ fn copy(to: &Path) -> Result<Tree> {
             std::fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
         }
     }
+    // The copy begins in step, whatever is being worked on.
+    let copied = Tree::at(to);
+    super::crates::write(&copied)?;
+    super::layout::write(&copied)?;
     let git = |words: &[&str]| {
         let mut command = Command::new("git");
         command.args(["-c", "user.name=gate", "-c", "user.email=gate@localhost"]).args(words).current_dir(to);
@@ -336,7 +359,7 @@ fn copy(to: &Path) -> Result<Tree> {
     git(&["init", "--quiet"])?;
     git(&["add", "--all"])?;
     git(&["commit", "--quiet", "--message", "the tree without a fault"])?;
-    Ok(Tree::at(to))
+    Ok(copied)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ IMAGE_INSTALL = "\
     base-files \
     e2fsprogs-e2fsck \
     e2fsprogs-mke2fs \
+    gantry \
     gatewayd \
     kernel-modules \
     kmod \
