@@ -77,7 +77,7 @@ pub trait BootControl: Send {
     /// `slot` is not to be booted again until something is staged in it.
     ///
     /// # Errors
-    /// If the other slot could not be booted either, or the disk fails.
+    /// If the other slot is not proven (a slot that is only to be tried is nothing to fall back to), or the disk fails.
     fn mark_failed(&mut self, slot: Slot) -> Result<(), SlotsError>;
 
     /// The slot that does not run is tried at the next boot, once. What it is to boot must already be on the disk.
@@ -205,8 +205,12 @@ impl Slots {
     /// # Errors
     /// As [`BootControl::mark_failed`].
     pub fn marked_failed(&self, slot: Slot) -> Result<SlotStatus, SlotsError> {
-        let failed = SlotStatus::Known { state: SlotState::Failed, revision: 0 };
-        self.with(slot, failed).next().map(|_| failed).ok_or(SlotsError::LastOne(slot))
+        let proven =
+            matches!(self.of(slot.other()), SlotStatus::Known { state: SlotState::Ok, revision: 1.. });
+        match proven || !self.of(slot).can_boot() {
+            true => Ok(SlotStatus::Known { state: SlotState::Failed, revision: 0 }),
+            false => Err(SlotsError::LastOne(slot)),
+        }
     }
 
     /// What staging the slot that does not run makes of it.

@@ -53,7 +53,7 @@ impl Key {
     /// All there are.
     pub const ALL: [Self; 4] = [Self::Up, Self::Down, Self::Select, Self::Back];
 
-    /// Its name in board descriptions: `up`, `down`, `select`, `back`.
+    /// Its name for machines to read: `up`, `down`, `select`, `back`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

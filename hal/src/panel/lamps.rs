@@ -54,7 +54,7 @@ impl Lamp {
     /// All there may be.
     pub const ALL: [Self; 4] = [Self::Power, Self::Status, Self::Alarm, Self::Locate];
 
-    /// Its name in board descriptions: `power`, `status`, `alarm`, `locate`.
+    /// Its name for machines to read: `power`, `status`, `alarm`, `locate`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

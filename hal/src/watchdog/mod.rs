@@ -154,6 +154,12 @@ pub enum ArmError {
         /// Which watchdog.
         identity: Label,
     },
+    /// It would stop when its holder dies, and then nothing guards the box.
+    #[error("watchdog {identity} would stop when its holder dies; load its driver with nowayout=1")]
+    StopsWhenClosed {
+        /// Which watchdog.
+        identity: Label,
+    },
     /// It does not answer, or somebody else holds it.
     #[error(transparent)]
     Device(#[from] DeviceError),
