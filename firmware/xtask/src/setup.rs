@@ -18,15 +18,17 @@ pub const BUILD: Packages = Packages {
 
 /// The real peers of the end-to-end calls.
 pub const PEERS: Packages = Packages {
-    purpose: "real peers: rooms, browser, referee",
+    purpose: "real peers: rooms, browser, referee, the bootloader's tools, LCDd",
     names: &[
         "baresip-core",
         "baresip-ffmpeg",
         "sip-tester",
         "chromium",
         "tshark",
+        "efibootguard",
         "ffmpeg",
         "iproute2",
+        "lcdproc",
         "nftables",
     ],
 };

@@ -22,6 +22,17 @@ const TABLE: [u32; 256] = {
     table
 };
 
+/// Which byte's CRC has this highest byte: no two share it.
+const BYTE_OF: [u8; 256] = {
+    let mut byte_of = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        byte_of[(TABLE[byte] >> 24) as usize] = byte as u8;
+        byte += 1;
+    }
+    byte_of
+};
+
 /// The CRC of `bytes`.
 #[must_use]
 pub(crate) fn crc32(bytes: &[u8]) -> u32 {
@@ -48,8 +59,7 @@ fn forward(register: u32, bytes: &[u8]) -> u32 {
 /// The register before `bytes`, when it is `register` after them.
 fn backward(register: u32, bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(register, |crc, byte| {
-        // The highest byte of an entry is the entry's own: no two share it.
-        let index = (0u8..=255).find(|index| TABLE[usize::from(*index)] >> 24 == crc >> 24).unwrap_or(0);
+        let index = BYTE_OF[usize::from(crc.to_be_bytes()[0])];
         ((crc ^ TABLE[usize::from(index)]) << 8) | u32::from(index ^ byte)
     })
 }

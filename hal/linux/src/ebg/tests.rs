@@ -329,7 +329,7 @@ enum Act {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn the_files_do_what_the_fake_does(
