@@ -1,5 +1,7 @@
 //! The boards there are, and what is said of broken ones.
 
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may fail, and reads the folders it tests")]
+
 use board::{Board, Problem, Role};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};

@@ -51,16 +51,10 @@ impl Grid {
 }
 
 /// Keeps what the terminal shows, and says what to send so that it shows something else.
-#[derive(Debug, Clone)]
+#[derive(Default, Debug, Clone)]
 pub struct Painter {
     shown: Option<Grid>,
     sent: u64,
-}
-
-impl Default for Painter {
-    fn default() -> Self {
-        Self { shown: None, sent: 0 }
-    }
 }
 
 impl Painter {
