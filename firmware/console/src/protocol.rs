@@ -425,6 +425,10 @@ mod tests {
         }
         let facts = Facts { stage: Stage::OnTrial(97), ..Facts::default() };
         assert_eq!(serde_json::from_value::<Facts>(serde_json::to_value(&facts).unwrap()).unwrap(), facts);
-        assert!(serde_json::from_str::<Ask>("{\"ask\":\"facts\",\"more\":1}").is_err());
+        for wrong in
+            ["{\"ask\":\"fly\"}", "{\"ask\":\"set\"}", "{\"ask\":\"locate\",\"minutes\":1,\"x\":2}", "{}"]
+        {
+            assert!(serde_json::from_str::<Ask>(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -47,9 +47,9 @@ fn status(world: &World) -> Reply {
     rows.push(Row::new("Gateway", world.summary()));
     if let Gateway::Answers(state) = &world.gateway {
         rows.extend(state.calls.iter().map(|call| Row::new("Call", call)));
-        if !state.domains.is_empty() {
-            rows.push(Row::new("Domain", state.domains.join(", ")));
-        }
+    }
+    if !world.configured.domains.is_empty() {
+        rows.push(Row::new("Domain", world.configured.domains.join(", ")));
     }
     rows.extend(alarms.iter().map(|alarm| Row::new("Alarm", alarm)));
     for nic in &world.nics {
@@ -219,6 +219,12 @@ pub fn own_addresses(world: &World) -> Vec<IpAddr> {
     parsed.filter(|address| !matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())).collect()
 }
 
+/// The addresses that callers are to find: the public one where there is one, or the box's own.
+#[must_use]
+pub fn seen_addresses(world: &World) -> Vec<IpAddr> {
+    world.configured.public_address.map_or_else(|| own_addresses(world), |public| vec![public])
+}
+
 fn dns_plan(world: &World) -> Reply {
     let Gateway::Answers(state) = &world.gateway else {
         return Reply::refused([
@@ -241,7 +247,7 @@ fn dns_plan(world: &World) -> Reply {
 mod tests {
     use super::*;
     use crate::protocol::Nic;
-    use crate::world::{GatewayState, ReasonLine};
+    use crate::world::{Configured, ReasonLine};
     use hal::slots::SlotState;
 
     #[test]
@@ -291,11 +297,13 @@ mod tests {
     #[test]
     fn k3_the_plan_is_of_the_gateways_domain_and_the_boxs_addresses() {
         let nic = Nic { addresses: vec!["203.0.113.7/24".into(), "fe80::1/64".into()], ..Nic::default() };
-        let state = GatewayState { domains: vec!["meet.example.com".into()], ..GatewayState::default() };
-        let world = World { nics: vec![nic], gateway: Gateway::Answers(state), ..World::default() };
+        let configured = Configured { domains: vec!["meet.example.com".into()], ..Configured::default() };
+        let mut world = World { nics: vec![nic], configured, ..World::default() };
         let rows = dns_plan(&world).rows;
         assert_eq!(rows[0].value, "meet.example.com. A 203.0.113.7");
         assert_eq!(rows.len(), 6);
+        world.configured.public_address = Some([198, 51, 100, 7].into());
+        assert_eq!(dns_plan(&world).rows[0].value, "meet.example.com. A 198.51.100.7");
         assert!(!dns_plan(&World::default()).is_done());
     }
 }

@@ -128,7 +128,7 @@ pub const COMMANDS: &[Word] = &[
     Word {
         name: "test",
         usage: "gateway | dns | ntp | conference [<where>]",
-        about: "try a way: to the router, the domain's records, the time, the conference",
+        about: "try a way: to the router, the names, the time, the conference",
         more: "<where> is another address, domain, server or URL than the configured one.",
         reads: test,
     },

@@ -16,6 +16,8 @@ pub struct World {
     pub dns: Vec<String>,
     /// The gateway.
     pub gateway: Gateway,
+    /// What it is configured for.
+    pub configured: Configured,
     /// The slots, if the bootloader's records can be read.
     pub slots: Option<Slots>,
     /// The clock.
@@ -64,10 +66,43 @@ pub struct GatewayState {
     pub calls: Vec<String>,
     /// Whether it takes new ones.
     pub taking: Taking,
+}
+
+/// What the gateway's configuration says that matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configured {
     /// Its domains.
     pub domains: Vec<String>,
+    /// The address callers see, if it is not the box's own.
+    pub public_address: Option<std::net::IpAddr>,
     /// The conferences it can join: name and URL.
     pub connectors: Vec<(String, String)>,
+    /// Ports that its own connections leave by.
+    pub signalling: PortRange,
+    /// Ports that media flow by.
+    pub media: PortRange,
+}
+
+/// Ports from the first to the last, both in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortRange {
+    /// The lowest.
+    pub first: u16,
+    /// The highest.
+    pub last: u16,
+}
+
+/// Without a configuration, as a gateway has it by default (REQUIREMENTS K4).
+impl Default for Configured {
+    fn default() -> Self {
+        Self {
+            domains: Vec::new(),
+            public_address: None,
+            connectors: Vec::new(),
+            signalling: PortRange { first: 33_000, last: 39_999 },
+            media: PortRange { first: 40_000, last: 49_999 },
+        }
+    }
 }
 
 /// Whether the gateway takes new calls.

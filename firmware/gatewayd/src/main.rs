@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use domain::config::Config;
 use domain::firewall::{Plan, served};
+use gatewayd::control::Drain;
 use gatewayd::{log, start::Gateway};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -114,8 +115,9 @@ fn print(text: &str) -> Result<()> {
 
 /// Until it is told to end, then until its calls have.
 async fn take_calls(gateway: Gateway, control: Option<&Path>, drain: Duration) -> Result<()> {
+    let asked = Arc::new(Drain::new(drain));
     if let Some(path) = control {
-        gateway.control(path)?;
+        gateway.control(path, Arc::clone(&asked))?;
     }
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     println!("{}", serde_json::json!({ "ready": true, "sip": gateway.listening }));
@@ -123,8 +125,15 @@ async fn take_calls(gateway: Gateway, control: Option<&Path>, drain: Duration) -
         _ = term.recv() => {}
         _ = interrupt.recv() => {}
         () = gateway.ended() => {
-            gateway.join()?;
-            bail!("a shard ended though nobody drained it");
+            if !asked.is_asked() {
+                gateway.join()?;
+                bail!("a shard ended though nobody drained it");
+            }
+            info!("drained, as asked on the control socket; no calls are taken until this is started anew");
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = interrupt.recv() => {}
+            }
         }
     }
     gateway.drain(Instant::now() + drain).await;

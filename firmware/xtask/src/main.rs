@@ -3,6 +3,7 @@
 //! This program is built before anything is installed, so it depends on nothing that needs a system library: it installs
 //! what is missing (and says so), then builds and starts the real programs.
 
+mod flash;
 mod fuzz;
 mod image;
 mod setup;
@@ -24,6 +25,7 @@ cargo xtask <command>
   deny                          licences and sources of all dependencies (cargo-deny)
   yocto <command>               the Yocto layers: crates, layout, check, faults (`yocto help` says more)
   image <board>                 compose a disk that boots (`image --help` says more)
+  flash <board> <disk>          write an image, verify it, give the box its serial number and claim code, print its label
   setup [image|rig]             install what is missing (for images, for the virtual rig), and nothing else
 ";
 
@@ -46,6 +48,7 @@ fn main() -> Result<()> {
         "bench" => bench(&arguments),
         "deny" => deny(),
         "image" => image::command(&arguments),
+        "flash" => flash::command(&arguments),
         "yocto" => yocto::command(&arguments),
         "setup" => match arguments.first().map(String::as_str) {
             None => setup::install(&[setup::BUILD, setup::PEERS, setup::BENCH]),

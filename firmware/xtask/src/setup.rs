@@ -70,6 +70,12 @@ pub const IMAGE: Packages = Packages {
     ],
 };
 
+/// What builds the programs of an ARM64 image on another machine, beside [`YOCTO_ARM64`].
+const IMAGE_ARM64: Packages = Packages {
+    purpose: "building the programs of ARM64 images",
+    names: &["g++-aarch64-linux-gnu", "libvpx-dev:arm64", "libyuv-dev:arm64", "libjpeg62-turbo-dev:arm64"],
+};
+
 /// The virtual rig that images start on. QEMU has igb, which stamps packets, from 8.0 on.
 pub const RIG: Packages =
     Packages { purpose: "the virtual rig", names: &["ovmf", "qemu-efi-aarch64", "swtpm", "swtpm-tools"] };
@@ -129,6 +135,18 @@ pub fn rig() -> Result<()> {
         as_root("install").args(["-m", "644"]).args([file.as_os_str(), BACKPORTS_FILE.as_ref()]).run()?;
     }
     install_from(&RIG_BACKPORTS, Some("bookworm-backports"))
+}
+
+/// Installs what builds ARM64 programs on another machine.
+///
+/// # Errors
+/// If a package is missing and cannot be installed.
+pub fn image_arm64() -> Result<()> {
+    let foreign = Program::new("dpkg").args(["--print-foreign-architectures"]).read()?;
+    if !String::from_utf8_lossy(&foreign).lines().any(|line| line == "arm64") {
+        as_root("dpkg").args(["--add-architecture", "arm64"]).run()?;
+    }
+    install(&[YOCTO_ARM64, IMAGE_ARM64])
 }
 
 fn install_from(set: &Packages, suite: Option<&str>) -> Result<()> {

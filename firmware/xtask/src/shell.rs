@@ -62,6 +62,14 @@ impl Program {
         Ok(())
     }
 
+    /// Takes variables out of its environment.
+    pub fn without(mut self, names: &[&str]) -> Self {
+        for name in names {
+            self.0.env_remove(name);
+        }
+        self
+    }
+
     /// Takes it out of the workspace's folder.
     pub fn within(mut self, folder: &Path) -> Self {
         self.0.current_dir(folder);

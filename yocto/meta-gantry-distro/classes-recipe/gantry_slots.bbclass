@@ -35,7 +35,8 @@ def gantry_module_files(folder, names):
         files += [path for path in needs.get(key, []) if path not in files]
     return files
 
-# The tree of the initrd: hal/init's program, and the modules that the board says lead to the root.
+# The tree of the initrd: hal/init's program, and the modules that the board says lead to the root. The console's device comes from
+# the initramfs that is in every kernel.
 python do_gantry_initrd() {
     import glob
     import os
@@ -46,7 +47,7 @@ python do_gantry_initrd() {
     if len(modules) != 1:
         bb.fatal("the root holds the modules of %d kernels, and must hold those of one" % len(modules))
     folder = os.path.dirname(modules[0])
-    for name in ("dev", "modules", "proc", "root", "run", "sys"):
+    for name in ("boot", "dev", "modules", "proc", "root", "run", "sys"):
         bb.utils.mkdirhier(os.path.join(target, name))
     done = []
     for moment in ("early", "late"):

@@ -33,6 +33,8 @@ use std::time::{Duration, Instant};
 
 /// Most connections at a time.
 pub const SESSIONS: usize = 16;
+/// Most of them opened by other users of the box, so that there is room for the console itself.
+const STRANGERS: usize = SESSIONS / 2;
 /// How long the locate lamp may blink at most.
 const LOCATE_MOST: Duration = Duration::from_secs(3_600 * 12);
 
@@ -93,6 +95,7 @@ pub enum Job {
 }
 
 /// The desk.
+#[derive(Clone)]
 pub struct Desk {
     commit: Commit,
     access: Access,
@@ -119,7 +122,8 @@ impl Desk {
     /// # Errors
     /// If there are too many.
     pub fn open(&mut self, now: Instant, id: SessionId, peer: Peer) -> Result<(), &'static str> {
-        if self.sessions.len() >= SESSIONS {
+        let strangers = self.sessions.values().filter(|session| session.peer == Peer::Stranger).count();
+        if self.sessions.len() >= SESSIONS || (peer == Peer::Stranger && strangers >= STRANGERS) {
             return Err("too many connections; close one first");
         }
         self.sessions.insert(id, Session::new(peer, now));
@@ -129,6 +133,12 @@ impl Desk {
     /// A connection was closed.
     pub fn close(&mut self, id: SessionId) {
         self.sessions.remove(&id);
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn in_force(&self) -> &Settings {
+        self.commit.in_force()
     }
 
     /// When it wants to be turned next.

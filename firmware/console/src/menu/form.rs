@@ -428,9 +428,9 @@ fn keyed_steps(answers: &Answers, facts: &Facts, nic: &str) -> Option<Question> 
     if answers.get("ipv4").is_none() {
         // Where no server gave an address, none is likely to.
         let words: &[(&str, &str)] = if lease.is_some() {
-            &[("dhcp", "From the network"), ("static", "Fixed")]
+            &[("dhcp", "By DHCP"), ("static", "Fixed")]
         } else {
-            &[("static", "Fixed"), ("dhcp", "From the network")]
+            &[("static", "Fixed"), ("dhcp", "By DHCP")]
         };
         return Some(Question::words("ipv4", "Address", &format!("{nic} address"), words));
     }
@@ -449,7 +449,7 @@ fn keyed_steps(answers: &Answers, facts: &Facts, nic: &str) -> Option<Question> 
             .field(id)
             .filter(|known| *known != "none")
             .map(|known| (known.to_owned(), known.to_owned()));
-        let network = ("none".to_owned(), "From the network".to_owned());
+        let network = ("none".to_owned(), "By the network".to_owned());
         Question::new(id, label, short, Kind::Choice(std::iter::once(network).chain(known).collect()))
     };
     if answers.get("dns").is_none() {
@@ -493,15 +493,15 @@ fn prefix_question(likely: u8) -> Question {
     let lengths = (likely..=31).chain(8..likely);
     let shown = |length: u8| {
         let mask = Ipv4Addr::from(u32::MAX << (32 - u32::from(length)));
-        (length.to_string(), format!("/{length} {mask}"))
+        (length.to_string(), mask.to_string())
     };
-    Question::new("prefix", "Prefix length", "Prefix length", Kind::Choice(lengths.map(shown).collect()))
+    Question::new("prefix", "Network mask", "Network mask", Kind::Choice(lengths.map(shown).collect()))
 }
 
 /// One field of the settings.
 fn field(name: &str, answers: &Answers, done: usize, facts: &Facts, reach: Reach) -> Step {
     if done > 0 {
-        let text = "Written down. It is in force when the change is applied (menu Changes).";
+        let text = "Written down. Apply it in the menu Changes.";
         return Step::End(vec![Row::text(text)], None);
     }
     let Ok(parsed) = Field::parse(name) else {
@@ -557,7 +557,7 @@ fn value_of(field: &Field, answers: &Answers) -> String {
             (_, Some(mode), _) => mode.to_owned(),
             (_, None, None) => String::new(),
         },
-        Field::Dns | Field::Time => match answers.get("mode") {
+        Field::Dns | Field::Time if answers.get("value").is_none() => match answers.get("mode") {
             Some("none") => "none".to_owned(),
             _ => ["first", "second", "third"]
                 .iter()
@@ -591,7 +591,7 @@ fn keyed_field(of: Of, now: &str, answers: &Answers, facts: &Facts, name: &str) 
         (Of::Vlan, Some("set")) => Some(number("VLAN", 1, 4)),
         (Of::Mtu, Some("set")) => Some(number("MTU", 1500, 4)),
         (Of::Ipv4, None) => {
-            Some(modes("IPv4", &[("dhcp", "From the network"), ("set", "Fixed"), ("off", "Off")]))
+            Some(modes("IPv4", &[("dhcp", "By DHCP"), ("set", "Fixed"), ("off", "Off")]))
         }
         (Of::Ipv4, Some("set")) if answers.get("address").is_none() => {
             let (offer, prefix) = fixed_net(now);
@@ -640,7 +640,7 @@ fn keyed_servers(name: &str, now: &str, answers: &Answers) -> Option<Question> {
             "mode",
             word,
             &format!("{word} servers"),
-            &[("set", "Fixed"), ("none", "From the network")],
+            &[("set", "Fixed"), ("none", "By the network")],
         ));
     }
     if answers.get("mode") == Some("none") {

@@ -74,12 +74,12 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     for paragraph in text.lines() {
         let mut line = String::new();
         let mut used = 0;
-        for word in paragraph.split(' ') {
+        for (index, word) in paragraph.split(' ').enumerate() {
             let count = word.chars().count();
             if used > 0 && used + 1 + count > columns {
-                lines.push(std::mem::take(&mut line));
+                lines.push(std::mem::take(&mut line).trim_end().to_owned());
                 used = 0;
-            } else if used > 0 || !line.is_empty() {
+            } else if index > 0 && used < columns {
                 line.push(' ');
                 used += 1;
             }
@@ -90,11 +90,6 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
                 }
                 line.push(character);
                 used += 1;
-            }
-            if word.is_empty() && used < columns {
-                // Spaces at a line's beginning are kept: a text may be indented.
-                line.push_str(if line.is_empty() { " " } else { "" });
-                used = line.chars().count();
             }
         }
         lines.push(line.trim_end().to_owned());

@@ -106,7 +106,8 @@ impl Question {
             Kind::Address { .. } => "an address such as 192.0.2.1".to_owned(),
             Kind::Number { digits, .. } => format!("up to {digits} digits"),
             Kind::Code { digits } => format!("{digits} digits, on the box's label"),
-            Kind::Password => "at least 10 characters; it is not shown".to_owned(),
+            Kind::Password if self.id == "new" => "at least 10 characters; it is not shown".to_owned(),
+            Kind::Password => "it is not shown".to_owned(),
         }
     }
 

@@ -144,6 +144,23 @@ impl Walk {
         }
     }
 
+    /// The screen shows more or less at a time from now on.
+    pub fn turn_page(&mut self, page: Page) {
+        self.page = page;
+    }
+
+    /// A command that was typed where a menu stood.
+    pub fn command_line(&mut self, line: &str) -> Option<Ask> {
+        if !matches!(self.mode, Mode::Menu | Mode::Lines { .. } | Mode::Prompt) {
+            return None;
+        }
+        if self.prompt.is_none() {
+            self.open(Item::CommandLine, String::new());
+        }
+        self.mode = Mode::Prompt;
+        self.command(line)
+    }
+
     /// What is known of the box.
     #[must_use]
     pub fn known(&self) -> &Facts {

@@ -110,6 +110,12 @@ static PATTERNS: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         .collect()
 });
 
+/// What stands in quotes behind the name of a secret field.
+static QUOTED: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = format!(r#"(?m)\b({})\s*=\s*["']+([^"'\r\n]+)"#, SECRET_FIELDS.join("|"));
+    Regex::new(&pattern).unwrap_or_else(|error| unreachable!("that pattern compiles: {error}"))
+});
+
 impl Redactor {
     /// With secrets that are known: tokens, passwords, codes.
     #[must_use]
@@ -153,12 +159,14 @@ impl Redactor {
         Some(self.text(&toml::to_string(&table).ok()?))
     }
 
-    /// The secrets of a TOML document, to be looked for elsewhere too.
+    /// The secrets of a TOML document, to be looked for elsewhere too; of one that cannot be read, what stands behind the
+    /// names of such fields.
     #[must_use]
     pub fn secrets_of(text: &str) -> Vec<Secret<String>> {
         let mut found = Vec::new();
-        if let Ok(table) = text.parse::<toml::Table>() {
-            table.iter().for_each(|(key, value)| collect(key, value, &mut found));
+        match text.parse::<toml::Table>() {
+            Ok(table) => table.iter().for_each(|(key, value)| collect(key, value, &mut found)),
+            Err(_) => found.extend(QUOTED.captures_iter(text).map(|quoted| Secret::new(quoted[2].to_owned()))),
         }
         found
     }
@@ -316,6 +324,13 @@ mod tests {
         }
         assert!(!clean.contains("multi") && !clean.contains(DEVICE), "{clean}");
         assert_eq!(redactor().toml("not [ toml"), None, "what cannot be read is left out");
+    }
+
+    #[test]
+    fn the_secrets_of_a_broken_configuration_are_looked_for_all_the_same() {
+        let broken = format!("[[tokens]\nvalue = '{DEVICE}'\nname = 'plain name'\n");
+        let redactor = Redactor::new(Redactor::secrets_of(&broken));
+        assert_eq!(redactor.text(&format!("died with {DEVICE} of plain name")), "died with [redacted] of plain name");
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub mod record;
 pub mod request;
 pub mod settings;
 pub mod sntp;
+pub mod stun;
 pub mod text;
 pub mod values;
 

@@ -1,11 +1,11 @@
-//! Settings as the files that systemd's own programs read: networkd, timesyncd, and the resolver's `resolv.conf`.
+//! Settings as the files that systemd's own programs read: networkd and timesyncd. The resolver learns its servers from
+//! networkd, interface by interface.
 //!
-//! Each file is a name and a text. What is in them is described in systemd.network(5), systemd.netdev(5),
-//! timesyncd.conf(5) and resolv.conf(5); every value was checked when it was read, so nothing can end a line early.
+//! Each file is a name and a text. What is in them is described in systemd.network(5), systemd.netdev(5) and
+//! timesyncd.conf(5); every value was checked when it was read, so nothing can end a line early.
 
-use super::settings::{DNS_SERVERS, Interface, Ipv4, Ipv6, Settings};
+use super::settings::{Interface, Ipv4, Ipv6, Settings};
 use std::fmt::Write;
-use std::net::IpAddr;
 
 /// A file for another program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,9 @@ pub struct File {
 
 /// What the name of each of our files begins with, so that old ones are found.
 pub const OURS: &str = "10-gantry-";
+
+/// The name of the clock's file, here and on the image.
+pub const TIME: &str = "50-gantry.conf";
 
 const HEAD: &str = "# Written by gantry from the box's settings.\n";
 
@@ -115,44 +118,13 @@ pub fn vlan_devices(settings: &Settings) -> Vec<String> {
     settings.interfaces.iter().filter(|interface| interface.vlan.is_some()).map(Interface::device).collect()
 }
 
-/// The file of `/run/systemd/timesyncd.conf.d`. Without servers of its own, the box asks those that the network names.
+/// The file of `/run/systemd/timesyncd.conf.d`, which stands before the image's own of the same name. Without servers of its
+/// own there is none: the box then asks those that the network names, and the image's.
 #[must_use]
-pub fn timesyncd(settings: &Settings) -> File {
+pub fn timesyncd(settings: &Settings) -> Option<File> {
     let servers: Vec<_> = settings.time.iter().map(ToString::to_string).collect();
     let text = format!("{HEAD}[Time]\nNTP={}\nFallbackNTP=\n", servers.join(" "));
-    File { name: format!("{OURS}time.conf"), text }
-}
-
-/// `resolv.conf`: the settings' servers, or where there are none, those that the network named.
-#[must_use]
-pub fn resolv_conf(settings: &Settings, named: &[IpAddr]) -> String {
-    let servers = if settings.dns.is_empty() { named } else { &settings.dns };
-    let mut text = String::from(HEAD);
-    for server in servers.iter().take(DNS_SERVERS) {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "nameserver {server}");
-    }
-    if !settings.search.is_empty() {
-        let domains: Vec<_> = settings.search.iter().map(ToString::to_string).collect();
-        let _ = writeln!(text, "search {}", domains.join(" "));
-    }
-    text.push_str("options timeout:2 attempts:2\n");
-    text
-}
-
-/// The DNS servers that networkd learned, as it writes them into `/run/systemd/netif/state`.
-#[must_use]
-pub fn learned_dns(state: &str) -> Vec<IpAddr> {
-    let lines = state.lines().filter_map(|line| line.strip_prefix("DNS="));
-    let servers = lines.flat_map(|line| line.split(' ')).filter_map(|word| word.parse().ok());
-    let mut seen = Vec::new();
-    for server in servers {
-        // A link-local one has a scope behind it, and is not read.
-        if !seen.contains(&server) && seen.len() < DNS_SERVERS {
-            seen.push(server);
-        }
-    }
-    seen
+    (!servers.is_empty()).then(|| File { name: TIME.to_owned(), text })
 }
 
 #[cfg(test)]
@@ -205,29 +177,10 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_and_the_resolver_get_the_settings_servers() {
-        let own = settings(&[
-            ("time", "192.0.2.123 ntp.example.com"),
-            ("dns", "192.0.2.53"),
-            ("search", "example.com"),
-        ]);
-        let head = HEAD;
-        assert_eq!(
-            timesyncd(&own).text,
-            format!("{head}[Time]\nNTP=192.0.2.123 ntp.example.com\nFallbackNTP=\n")
-        );
-        let named = [IpAddr::from([203, 0, 113, 53])];
-        let options = "options timeout:2 attempts:2\n";
-        let text = format!("{head}nameserver 192.0.2.53\nsearch example.com\n{options}");
-        assert_eq!(resolv_conf(&own, &named), text);
-        assert_eq!(resolv_conf(&settings(&[]), &named), format!("{head}nameserver 203.0.113.53\n{options}"));
-    }
-
-    #[test]
-    fn servers_that_the_network_names_are_found_in_networkds_own_words() {
-        let state = "# This is private data. Do not parse.\nOPER_STATE=routable\nDNS=203.0.113.53 203.0.113.53 2001:db8::53 fe80::1%2 1.1.1.1\nNTP=203.0.113.123\n";
-        let found: Vec<_> = learned_dns(state).iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["203.0.113.53", "2001:db8::53", "1.1.1.1"]);
-        assert!(learned_dns("DNS=\nDNS=garbage\n").is_empty());
+    fn the_clock_gets_the_settings_servers() {
+        let own = settings(&[("time", "192.0.2.123 ntp.example.com")]);
+        let text = format!("{HEAD}[Time]\nNTP=192.0.2.123 ntp.example.com\nFallbackNTP=\n");
+        assert_eq!(timesyncd(&own), Some(File { name: "50-gantry.conf".into(), text }));
+        assert_eq!(timesyncd(&settings(&[])), None);
     }
 }

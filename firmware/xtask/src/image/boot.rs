@@ -131,16 +131,23 @@ pub fn kernel_image(
 
 /// The kernel's command line, which is signed with the image it is in.
 fn command_line(board: &Board, root: &Verified, slot: Slot) -> String {
-    let Boot::EfiBootGuard { timeout, arguments } = &board.boot;
-    let mut line = format!(
-        "console={},{} TERM=dumb systemd.show_status=auto ro loglevel=4 panic={PANIC} module.sig_enforce=1 watchdog.open_timeout={} \
-         gantry.slot={} gantry.root={} gantry.verity={}",
-        board.serial.device,
-        board.serial.speed.bits_per_second(),
-        timeout.count(),
+    format!(
+        "{} gantry.slot={} gantry.root={} gantry.verity={}",
+        arguments(board),
         slot.name(),
         slot.root(),
         root.argument
+    )
+}
+
+/// What every kernel image of a board is started with, whoever builds it.
+pub fn arguments(board: &Board) -> String {
+    let Boot::EfiBootGuard { timeout, arguments } = &board.boot;
+    let mut line = format!(
+        "console={},{} TERM=dumb systemd.show_status=auto ro loglevel=4 panic={PANIC} module.sig_enforce=1 watchdog.open_timeout={}",
+        board.serial.device,
+        board.serial.speed.bits_per_second(),
+        timeout.count()
     );
     for argument in arguments {
         line += " ";

@@ -26,10 +26,12 @@ mod tree;
 mod units;
 pub mod users;
 
+pub use boot::arguments as kernel_arguments;
+
 use crate::setup;
 use crate::shell::{Program, root as workspace, target};
 use anyhow::{Context, Result, bail};
-use board::{Board, Role};
+use board::{Arch, Board, Role};
 use boot::{Loader, Slot};
 use kernel::Kernel;
 use mirror::Mirror;
@@ -45,7 +47,7 @@ const ROOM: u64 = 4;
 const HELP: &str = "\
 cargo xtask image <board> [--debug] [--sign <key.pem> <certificate.pem>]   compose target/image/<board>/disk.img
                           [--programs <folder>]                            with programs that were built before
-cargo xtask image <board> --check-reproducible [--same-programs]           build again elsewhere and compare
+cargo xtask image <board> --check-reproducible [--programs <folder>]       build again elsewhere and compare
 cargo xtask image --refresh-lock <board>                                   pin the mirror's newest packages
 ";
 
@@ -69,7 +71,7 @@ struct Release {
 /// What the command line asks for.
 enum Wish {
     Compose { board: String, flavour: Flavour, sign: Option<(PathBuf, PathBuf)>, built: Option<PathBuf> },
-    Compare { board: String, programs: reproduce::Programs },
+    Compare { board: String, built: Option<PathBuf> },
     Refresh { board: String },
     Help,
 }
@@ -94,11 +96,11 @@ pub fn command(arguments: &[String]) -> Result<()> {
                 signed(&board, &out, &key, &certificate)?;
             }
         }
-        Wish::Compare { board, programs } => {
+        Wish::Compare { board, built } => {
             setup::install(&[setup::BUILD, setup::IMAGE])?;
             let out = target().join("image").join(&board);
-            compose(&board, Flavour::Release, None, &out)?;
-            reproduce::check(&board, &out, programs, &Release::now()?)?;
+            compose(&board, Flavour::Release, built.as_deref(), &out)?;
+            reproduce::check(&board, &out, built.as_deref(), &Release::now()?)?;
         }
     }
     Ok(())
@@ -107,13 +109,12 @@ pub fn command(arguments: &[String]) -> Result<()> {
 fn wish(arguments: &[String]) -> Result<Wish> {
     let (mut boards, mut flavour, mut sign, mut refresh, mut compare) =
         (Vec::new(), Flavour::Release, None, false, false);
-    let (mut programs, mut built) = (reproduce::Programs::Again, None);
+    let mut built = None;
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
             "--debug" => flavour = Flavour::Debug,
             "--check-reproducible" => compare = true,
-            "--same-programs" => programs = reproduce::Programs::Same,
             "--refresh-lock" => refresh = true,
             "--programs" => {
                 let folder = words.next().context("--programs wants the folder they are in")?;
@@ -139,7 +140,7 @@ fn wish(arguments: &[String]) -> Result<Wish> {
     let board = board.clone();
     Ok(match (refresh, compare) {
         (true, _) => Wish::Refresh { board },
-        (false, true) => Wish::Compare { board, programs },
+        (false, true) => Wish::Compare { board, built },
         (false, false) => Wish::Compose { board, flavour, sign, built },
     })
 }
@@ -196,6 +197,9 @@ fn refresh(name: &str) -> Result<()> {
 fn compose(name: &str, flavour: Flavour, built: Option<&Path>, out: &Path) -> Result<()> {
     let (board, folder) = read_board(name)?;
     let lock = Lock::read(&folder, name)?;
+    if board.arch == Arch::Aarch64 && !cfg!(target_arch = "aarch64") && built.is_none() {
+        setup::image_arm64()?;
+    }
     let (mirror, release) = (Mirror::find()?, Release::now()?);
     let scratch = out.join("scratch");
     drop(std::fs::remove_dir_all(out));

@@ -1,6 +1,6 @@
 //! Our programs, built for the box: optimised, without symbols, and the same from whatever folder they are built.
 
-use crate::shell::{Cargo, root, target};
+use crate::shell::{self, Cargo, root, target};
 use anyhow::{Context, Result, ensure};
 use board::Arch;
 use std::path::{Path, PathBuf};
@@ -77,7 +77,9 @@ fn compile(packages: &[&str], arch: Arch, epoch: u64, linking: Linking) -> Resul
         Linking::Shared => ("shared", ""),
         Linking::Static => ("static", " -Ctarget-feature=+crt-static -Crelocation-model=static"),
     };
-    let folder = target().join("image/build").join(name);
+    let foreign = arch == Arch::Aarch64 && !cfg!(target_arch = "aarch64");
+    // Two compilers in one folder would build everything again and again.
+    let folder = target().join(if foreign { "image/build-arm64" } else { "image/build" }).join(name);
     let folders = [(root(), "/gantry"), (cargo_home()?, "/cargo"), (folder.clone(), "/target")];
     let rust: Vec<_> =
         folders.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect();
@@ -85,7 +87,15 @@ fn compile(packages: &[&str], arch: Arch, epoch: u64, linking: Linking) -> Resul
         folders.iter().map(|(from, to)| format!("-ffile-prefix-map={}={to}", from.display())).collect();
     let triple = arch.target();
     let variable = |name: &str| format!("{name}_{}", triple.replace('-', "_"));
-    let mut cargo = Cargo::new("build")
+    // rustup's standard library for ARM64 is in no package registry; Debian's is, with the cargo and compiler it belongs to.
+    let cargo = if foreign {
+        shell::Program::new("/usr/bin/cargo")
+            .without(&["RUSTUP_TOOLCHAIN", "CARGO", "RUSTDOC"])
+            .args(["build"])
+    } else {
+        Cargo::new("build")
+    };
+    let mut cargo = cargo
         .args(["--release", "--locked", "--target", triple])
         .args(packages)
         .env("CARGO_TARGET_DIR", &folder)
@@ -95,7 +105,7 @@ fn compile(packages: &[&str], arch: Arch, epoch: u64, linking: Linking) -> Resul
         .env(&variable("CFLAGS"), c.join(" "))
         .env(&variable("CXXFLAGS"), c.join(" "))
         .env("SOURCE_DATE_EPOCH", epoch.to_string());
-    if arch == Arch::Aarch64 && !cfg!(target_arch = "aarch64") {
+    if foreign {
         for (name, value) in cross() {
             cargo = cargo.env(&name, value);
         }

@@ -6,15 +6,6 @@ use crate::shell::{Cargo, Program, root, target};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 
-/// Which programs the second image has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Programs {
-    /// Compiled again, in the other folder.
-    Again,
-    /// Those of the first: only composing is compared.
-    Same,
-}
-
 /// What is compared.
 const ARTEFACTS: [&str; 9] = [
     "root.img",
@@ -28,28 +19,23 @@ const ARTEFACTS: [&str; 9] = [
     "image.json",
 ];
 
-/// Builds `board` again and compares with `first`.
+/// Builds `board` again and compares with `first`. With a folder of programs these are taken as they are, and only composing is
+/// compared; else they are compiled again, in the other folder.
 ///
 /// # Errors
 /// If it does not build, or something differs; the message says what.
-pub fn check(board: &str, first: &Path, programs: Programs, release: &Release) -> Result<()> {
+pub fn check(board: &str, first: &Path, programs: Option<&Path>, release: &Release) -> Result<()> {
     let again = target().join("image/again");
     let (sources, built) = (again.join("some-other-folder/sources"), again.join("built"));
     drop(std::fs::remove_dir_all(again.join("some-other-folder")));
     std::fs::create_dir_all(&sources)?;
     copy_sources(&sources)?;
-    if programs == Programs::Same {
-        let (from, to) = (target().join("image/build"), built.join("image"));
-        std::fs::create_dir_all(&to)?;
-        drop(std::fs::remove_dir_all(to.join("build")));
-        Program::new("cp").args(["-a".as_ref(), from.as_os_str(), to.as_os_str()]).read()?;
-    }
     let cache = std::env::var_os("GANTRY_CACHE").map_or_else(|| target().join("image/cache"), Into::into);
-    // Programs that are the same are those that were compiled where the first ones were.
-    let workspace = if programs == Programs::Same { root() } else { sources.clone() };
+    let given = programs.iter().flat_map(|folder| ["--programs".as_ref(), folder.as_os_str()]);
     Cargo::new("run")
-        .within(&workspace)
+        .within(&sources)
         .args(["--quiet", "--locked", "-p", "xtask", "--", "image", board])
+        .args(given)
         .env("CARGO_TARGET_DIR", &built)
         .env("GANTRY_CACHE", cache)
         .env("GANTRY_BUILD", &release.build)

@@ -77,7 +77,7 @@ const FAULTS: &[Fault] = &[
         change: Change::Cut("    crate://crates.io/itoa/"),
         checks: &[Check::Sources, Check::Frozen],
         only: None,
-        says: "no matching package named `itoa` found",
+        says: "`itoa`",
     },
     Fault {
         name: "missing-require",
@@ -341,9 +341,11 @@ fn copy(to: &Path) -> Result<Tree> {
     }
     for name in listed.out.split('\0').filter(|name| !name.is_empty()) {
         let (from, to) = (here.root().join(name), to.join(name));
-        // A file that is deleted and not yet committed is listed too.
-        if from.is_file() {
-            std::fs::create_dir_all(to.parent().unwrap_or(&to))?;
+        std::fs::create_dir_all(to.parent().unwrap_or(&to))?;
+        if let Ok(target) = std::fs::read_link(&from) {
+            std::os::unix::fs::symlink(target, &to)?;
+        } else if from.is_file() {
+            // A file that is deleted and not yet committed is listed too.
             std::fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
         }
     }

@@ -220,11 +220,9 @@ impl<'a> Gate<'a> {
         if said.status == Some(0) {
             return Ok(Outcome::new("hal/init built from the fetched crates alone", Vec::new()));
         }
-        let mut wrong: Vec<_> =
-            said.err.lines().filter(|line| line.starts_with("error")).map(str::to_owned).collect();
-        if wrong.is_empty() {
-            wrong.push(format!("cargo fails: {}", said.err.trim()));
-        }
-        Ok(Outcome::new("", wrong))
+        // What cargo says after its first error tells which crate it is about.
+        let wrong: Vec<_> =
+            said.err.lines().skip_while(|line| !line.starts_with("error")).take(6).map(str::trim).collect();
+        Ok(Outcome::new("", vec![format!("cargo fails: {}", wrong.join("; "))]))
     }
 }

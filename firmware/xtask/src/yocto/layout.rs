@@ -2,7 +2,7 @@
 //! users of every box.
 
 use super::tree::Tree;
-use crate::image::users;
+use crate::image::{kernel_arguments, users};
 use anyhow::{Context, Result, anyhow};
 use board::{Board, Boot, Content, Filesystem, Partition};
 use std::collections::BTreeMap;
@@ -16,8 +16,6 @@ const FILES: &str = "yocto/meta-gantry-bsp/files/board";
 const ACCOUNTS: &str = "yocto/meta-gantry-distro/files/accounts";
 /// Who the users are.
 const USERS: &str = "board/rootfs/usr/lib/sysusers.d/gantry.conf";
-/// Longest time between a panic and the start that follows, in seconds; as in the Debian-built image.
-const PANIC: u32 = 5;
 
 /// Everything that is written, by its path from the root.
 type Wanted = BTreeMap<String, Content>;
@@ -143,14 +141,7 @@ fn part(partition: &Partition) -> String {
 
 /// What a machine's configuration and the classes ask of a board.
 fn figures(board: &Board) -> String {
-    let Boot::EfiBootGuard { timeout, arguments } = &board.boot;
-    let first = format!(
-        "console={},{} ro loglevel=4 panic={PANIC} module.sig_enforce=1 watchdog.open_timeout={}",
-        board.serial.device,
-        board.serial.speed.bits_per_second(),
-        timeout.count()
-    );
-    let arguments = std::iter::once(first.as_str()).chain(arguments.iter().map(String::as_str));
+    let Boot::EfiBootGuard { timeout, .. } = &board.boot;
     let mut text = head(board);
     let mut set = |name: &str, value: &str| {
         let _ = writeln!(text, "{name} = \"{value}\"");
@@ -158,7 +149,7 @@ fn figures(board: &Board) -> String {
     set("GANTRY_BOARD", board.name.as_str());
     set("GANTRY_EFI_ARCH", board.arch.efi());
     set("GANTRY_EFI_LOADER", &format!("BOOT{}.EFI", board.arch.efi().to_uppercase()));
-    set("GANTRY_KERNEL_ARGUMENTS", &arguments.collect::<Vec<_>>().join(" "));
+    set("GANTRY_KERNEL_ARGUMENTS", &kernel_arguments(board));
     // A watchdog's driver may stop what the loader armed, so it is loaded last, just before the service manager feeds it.
     let watchdog = |module: &&board::Name| board.watchdogs.iter().any(|watchdog| watchdog.driver == **module);
     let names =
@@ -256,7 +247,7 @@ mod tests {
         let text = figures(&board("qemu-aarch64"));
 
         assert!(text.contains("GANTRY_EFI_LOADER = \"BOOTAA64.EFI\"\n"), "{text}");
-        assert!(text.contains("GANTRY_KERNEL_ARGUMENTS = \"console=ttyAMA0,115200 ro "), "{text}");
+        assert!(text.contains("GANTRY_KERNEL_ARGUMENTS = \"console=ttyAMA0,115200 "), "{text}");
         assert!(text.contains("GANTRY_WATCHDOG_TIMEOUT = \"120\"\n"), "{text}");
         assert!(text.contains("GANTRY_PARTITION_MIB[BOOT-A] = \"192\"\n"), "{text}");
     }
