@@ -1,5 +1,11 @@
 //! The boards there are, and what is said of broken ones.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "the boards are files, and a test that lacks one has failed"
+)]
+
 use board::{Board, Problem, Role};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};

@@ -19,6 +19,7 @@ const EXPOSURE: &[(&str, f32)] = &[
     ("gantry-firewall-again.service", 3.0),
     ("gantry-apply@network.service", 5.5),
     ("gantry-settings.service", 5.5),
+    ("gantry-forget.service", 2.5),
 ];
 
 fn units() -> PathBuf {
