@@ -49,7 +49,8 @@ pub fn request(what: What, places: &Places) -> Result<()> {
 fn answer(places: &Places, what: What, answer: &Answer) -> Result<()> {
     std::fs::create_dir_all(places.answers())?;
     let text = serde_json::to_string(answer)?;
-    files::replace(&places.answers().join(format!("{what}.json")), &text, 0o644).context("the answer cannot be written")
+    files::replace(&places.answers().join(format!("{what}.json")), &text, 0o644)
+        .context("the answer cannot be written")
 }
 
 fn act(request: &Request, places: &Places) -> Result<()> {
@@ -138,12 +139,14 @@ fn tell_identity(identified: &Identified, places: &Places) -> Result<()> {
 
 fn network(settings: &Settings, places: &Places, restart: Restart) -> Result<()> {
     let folder = places.at("/run/systemd/network");
-    let wanted: BTreeMap<_, _> = networkd::network(settings).into_iter().map(|file| (file.name, file.text)).collect();
+    let wanted: BTreeMap<_, _> =
+        networkd::network(settings).into_iter().map(|file| (file.name, file.text)).collect();
     let changed = sync_folder(&folder, OURS, &wanted)?;
     if restart == Restart::Yes && changed {
         for device in stale_vlans(settings, places) {
             // The service manager's tool makes devices and never takes any away.
-            tool(places, "/usr/bin/networkctl", &["delete", &device]).unwrap_or_else(|error| eprintln!("{error:#}"));
+            tool(places, "/usr/bin/networkctl", &["delete", &device])
+                .unwrap_or_else(|error| eprintln!("{error:#}"));
         }
         systemctl(places, &["restart", "systemd-networkd.service"])?;
     }
@@ -166,7 +169,8 @@ fn sync_folder(folder: &Path, ours: &str, wanted: &BTreeMap<String, String>) -> 
         if files::read(&path, 64 * 1024).is_ok_and(|now| now == *text) {
             continue;
         }
-        files::replace(&path, text, 0o644).with_context(|| format!("{} cannot be written", path.display()))?;
+        files::replace(&path, text, 0o644)
+            .with_context(|| format!("{} cannot be written", path.display()))?;
         changed = true;
     }
     Ok(changed)
@@ -180,7 +184,8 @@ fn stale_vlans(settings: &Settings, places: &Places) -> Vec<String> {
     let vlan = |name: &String| {
         let of = name.split_once('.');
         of.is_some_and(|(nic, id)| {
-            settings.interfaces.iter().any(|interface| interface.name.as_str() == nic) && id.parse::<u16>().is_ok()
+            settings.interfaces.iter().any(|interface| interface.name.as_str() == nic)
+                && id.parse::<u16>().is_ok()
         })
     };
     names.filter(|name| vlan(name) && !wanted.contains(name)).collect()
@@ -188,7 +193,8 @@ fn stale_vlans(settings: &Settings, places: &Places) -> Vec<String> {
 
 fn time(settings: &Settings, places: &Places, restart: Restart) -> Result<()> {
     let folder = places.at("/run/systemd/timesyncd.conf.d");
-    let wanted: BTreeMap<_, _> = networkd::timesyncd(settings).into_iter().map(|file| (file.name, file.text)).collect();
+    let wanted: BTreeMap<_, _> =
+        networkd::timesyncd(settings).into_iter().map(|file| (file.name, file.text)).collect();
     if sync_folder(&folder, TIME, &wanted)? && restart == Restart::Yes {
         systemctl(places, &["restart", "systemd-timesyncd.service"])?;
     }
@@ -233,7 +239,9 @@ fn reset(tier: Tier, places: &Places) -> Result<()> {
             }
         }
         // The next start does it, before anything that is to be forgotten is in use.
-        Tier::Everything => files::replace(&places.forget(), "everything\n", 0o600).context("the mark cannot be set")?,
+        Tier::Everything => {
+            files::replace(&places.forget(), "everything\n", 0o600).context("the mark cannot be set")?
+        }
     }
     go_down(places, Act::FactoryReset, "reboot", Haste::Drained)
 }
@@ -266,7 +274,8 @@ fn empty(folder: &Path, keep: &[std::path::PathBuf]) -> Result<()> {
             continue;
         }
         let kind = std::fs::symlink_metadata(&path)?.file_type();
-        let removed = if kind.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        let removed =
+            if kind.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
         removed.with_context(|| format!("{} cannot be removed", path.display()))?;
     }
     Ok(())
@@ -315,7 +324,8 @@ mod tests {
         for program in ["systemctl", "networkctl"] {
             let path = places.at("/usr/bin").join(program);
             let log = places.at("/told");
-            std::fs::write(&path, format!("#!/bin/sh\necho {program} \"$@\" >> {}\n", log.display())).unwrap();
+            std::fs::write(&path, format!("#!/bin/sh\necho {program} \"$@\" >> {}\n", log.display()))
+                .unwrap();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         }
         (folder, places)
@@ -364,7 +374,10 @@ mod tests {
         ask(&places, &Request::Network(settings(&[]))).unwrap();
         assert!(told(&places).contains("networkctl delete lan0.20\nsystemctl restart"), "{}", told(&places));
         assert!(!told(&places).contains("lan1.20"), "that one is not ours");
-        let mut left: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut left: Vec<_> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         left.sort();
         assert_eq!(left, ["10-gantry-lan0.network", "80-lan.network"]);
     }
@@ -375,7 +388,11 @@ mod tests {
         let settings = settings(&[("time", "192.0.2.123"), ("host-name", "rack-7")]);
         ask(&places, &Request::Time(settings.clone())).unwrap();
         ask(&places, &Request::HostName(settings)).unwrap();
-        assert!(files::read(&places.at("/run/systemd/timesyncd.conf.d/50-gantry.conf"), 1_000).unwrap().contains("NTP=192.0.2.123"));
+        assert!(
+            files::read(&places.at("/run/systemd/timesyncd.conf.d/50-gantry.conf"), 1_000)
+                .unwrap()
+                .contains("NTP=192.0.2.123")
+        );
         assert_eq!(std::fs::read_to_string(places.at("/proc/sys/kernel/hostname")).unwrap(), "rack-7");
         assert_eq!(told(&places), "systemctl restart systemd-timesyncd.service\n");
         ask(&places, &Request::Time(super::tests::settings(&[]))).unwrap();
@@ -416,7 +433,8 @@ mod tests {
     #[test]
     fn a_tool_that_fails_is_told() {
         let (_folder, places) = made_box();
-        std::fs::write(places.at("/usr/bin/systemctl"), "#!/bin/sh\necho no such unit >&2\nexit 1\n").unwrap();
+        std::fs::write(places.at("/usr/bin/systemctl"), "#!/bin/sh\necho no such unit >&2\nexit 1\n")
+            .unwrap();
         assert!(ask(&places, &Request::Resume).is_err());
         assert!(answered(&places, What::Resume).error.contains("no such unit"));
     }
@@ -426,7 +444,10 @@ mod tests {
         use domain::appliance::commit::Record;
         use domain::appliance::record::Since;
         let (_folder, places) = made_box();
-        let record = Record { standing: settings(&[("host-name", "old")]), trial: Some(settings(&[("host-name", "new")])) };
+        let record = Record {
+            standing: settings(&[("host-name", "old")]),
+            trial: Some(settings(&[("host-name", "new")])),
+        };
         let since = Some(Since { boot: "b".into(), uptime: std::time::Duration::ZERO });
         let (mut copies, _) = files::Copies::open(places.settings(), 1_000_000);
         copies.write(&Kept { record, since }.to_text()).unwrap();
@@ -457,9 +478,16 @@ mod tests {
             std::fs::write(path, "x").unwrap();
         };
         let [a, b] = places.settings();
-        [a.clone(), b, places.owner()[0].clone(), places.configuration(), places.identity().join("claim"), places.at("/data/journal/x")]
-            .into_iter()
-            .for_each(put);
+        [
+            a.clone(),
+            b,
+            places.owner()[0].clone(),
+            places.configuration(),
+            places.identity().join("claim"),
+            places.at("/data/journal/x"),
+        ]
+        .into_iter()
+        .for_each(put);
         ask(&places, &Request::FactoryReset(Tier::Settings)).unwrap();
         assert!(!a.exists() && places.owner()[0].exists() && places.configuration().exists());
         assert_eq!(told(&places), "systemctl reboot\n");

@@ -34,7 +34,8 @@ pub fn write(file: &str, world: &World, time: &[Server], places: &Places) -> Rep
     });
     match written {
         Ok(()) => {
-            let said = format!("{} is written, {} KiB, without secrets", path.display(), archive.len() / 1024);
+            let said =
+                format!("{} is written, {} KiB, without secrets", path.display(), archive.len() / 1024);
             Reply { data: serde_json::json!({ "file": path, "bytes": archive.len() }), ..Reply::said(said) }
         }
         Err(error) => Reply::refused([format!("{} cannot be written: {error}", path.display())]),
@@ -62,7 +63,9 @@ pub fn gather(name: &str, world: &World, time: &[Server], places: &Places) -> Ve
     let redactor = Redactor::new(Redactor::secrets_of(&configuration));
     let parts = Part::ALL.map(|part| {
         let text = match part {
-            Part::Configuration => redactor.toml(&configuration).unwrap_or_else(|| "left out: it cannot be read, so nobody knows what is in it\n".to_owned()),
+            Part::Configuration => redactor
+                .toml(&configuration)
+                .unwrap_or_else(|| "left out: it cannot be read, so nobody knows what is in it\n".to_owned()),
             part => redactor.text(newest(&text_of(part, world, time, places))),
         };
         (part.file(), text)
@@ -72,7 +75,9 @@ pub fn gather(name: &str, world: &World, time: &[Server], places: &Places) -> Ve
 }
 
 fn text_of(part: Part, world: &World, time: &[Server], places: &Places) -> String {
-    let read = |path: std::path::PathBuf| files::read(&path, FILE_BYTES).unwrap_or_else(|error| format!("{error}\n"));
+    let read = |path: std::path::PathBuf| {
+        files::read(&path, FILE_BYTES).unwrap_or_else(|error| format!("{error}\n"))
+    };
     match part {
         Part::About => about(world),
         Part::Status => view::make(View::Status, world, "").data.to_string(),
@@ -94,13 +99,15 @@ fn text_of(part: Part, world: &World, time: &[Server], places: &Places) -> Strin
 }
 
 fn about(world: &World) -> String {
-    let identity = words::written(&view::make(View::Identity, world, ""), words::Form::Text, COLUMNS).join("\n");
+    let identity =
+        words::written(&view::make(View::Identity, world, ""), words::Form::Text, COLUMNS).join("\n");
     let alarms = world.alarms().join("\n");
     format!("Gantry support bundle, made {}\n\n{identity}\n\nTo look at:\n{alarms}\n", now_unix())
 }
 
 fn network(world: &World, places: &Places) -> String {
-    let mut text = words::written(&view::make(View::Network, world, ""), words::Form::Text, COLUMNS).join("\n");
+    let mut text =
+        words::written(&view::make(View::Network, world, ""), words::Form::Text, COLUMNS).join("\n");
     for name in ["route", "ipv6_route", "arp", "dev", "snmp", "sockstat"] {
         let table = files::of_kernel(&places.at("/proc/net").join(name), FILE_BYTES).unwrap_or_default();
         text.push_str(&format!("\n== {name}\n{table}"));
@@ -120,7 +127,12 @@ fn tests(world: &World, time: &[Server], places: &Places) -> String {
 fn journal(places: &Places) -> String {
     let program = places.at("/usr/bin/journalctl");
     let arguments = ["--no-pager", "--output=short-iso-precise", "--quiet", "--lines", JOURNAL_LINES];
-    let started = Command::new(&program).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let started = Command::new(&program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
     let mut child = match started {
         Ok(child) => child,
         Err(error) => return format!("{}: {error}\n", program.display()),
@@ -140,7 +152,8 @@ fn journal(places: &Places) -> String {
 mod tests {
     use super::*;
 
-    const PLANTED: [&str; 4] = ["token-value-0123456789", "room-password-xyz", "MHcCAQEEIIplanted", "hunter2hunter2"];
+    const PLANTED: [&str; 4] =
+        ["token-value-0123456789", "room-password-xyz", "MHcCAQEEIIplanted", "hunter2hunter2"];
 
     fn box_with_secrets() -> (tempfile::TempDir, Places) {
         let folder = tempfile::tempdir().unwrap();
@@ -163,7 +176,8 @@ mod tests {
             PLANTED[2], PLANTED[1]
         );
         put(places.at("/usr/bin/journalctl"), &journal);
-        std::fs::set_permissions(places.at("/usr/bin/journalctl"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(places.at("/usr/bin/journalctl"), std::fs::Permissions::from_mode(0o755))
+            .unwrap();
         (folder, places)
     }
 
@@ -179,7 +193,14 @@ mod tests {
         for planted in PLANTED {
             assert!(!text.contains(planted), "{planted} is in the bundle");
         }
-        for kept in ["support/about.txt", "GW-00-4711", "meet.example.com", "INVITE from room", "died with [redacted]", "== Conference"] {
+        for kept in [
+            "support/about.txt",
+            "GW-00-4711",
+            "meet.example.com",
+            "INVITE from room",
+            "died with [redacted]",
+            "== Conference",
+        ] {
             assert!(text.contains(kept), "{kept} is not in the bundle");
         }
     }

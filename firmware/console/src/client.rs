@@ -27,7 +27,8 @@ impl Client {
             write.set_write_timeout(Some(PATIENCE))?;
             Ok(Self { read: BufReader::new(write.try_clone()?), write })
         };
-        let mut client = open().map_err(|error| format!("gantry serve does not answer on {}: {error}", socket.display()))?;
+        let mut client = open()
+            .map_err(|error| format!("gantry serve does not answer on {}: {error}", socket.display()))?;
         let reply = client.ask(&Ask::Hello { at })?;
         if reply.is_done() { Ok(client) } else { Err(reply.problems.join("; ")) }
     }

@@ -50,8 +50,13 @@ pub fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
 
 fn write_synced(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let nofollow = nix::fcntl::OFlag::O_NOFOLLOW.bits();
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(mode).custom_flags(nofollow).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .custom_flags(nofollow)
+        .open(path)?;
     file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
@@ -70,7 +75,8 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 /// If the disk fails.
 pub fn append(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let nofollow = nix::fcntl::OFlag::O_NOFOLLOW.bits();
-    let mut file = OpenOptions::new().append(true).create(true).mode(mode).custom_flags(nofollow).open(path)?;
+    let mut file =
+        OpenOptions::new().append(true).create(true).mode(mode).custom_flags(nofollow).open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_data()
 }

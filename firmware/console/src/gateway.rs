@@ -88,8 +88,9 @@ mod tests {
 
     #[test]
     fn a_gateway_tells_its_calls_and_whether_it_takes_more() {
-        let (_folder, path) =
-            gateway(&["{\"calls\":[\"call-1 room\\u001b[2J: connected\"],\"taking\":\"nothing\",\"more\":1}\n"]);
+        let (_folder, path) = gateway(&[
+            "{\"calls\":[\"call-1 room\\u001b[2J: connected\"],\"taking\":\"nothing\",\"more\":1}\n",
+        ]);
         let state = state(&path).unwrap();
         assert_eq!(state.calls, ["call-1 room?[2J: connected"]);
         assert_eq!(state.taking, Taking::Nothing);

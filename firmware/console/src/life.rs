@@ -196,10 +196,17 @@ mod tests {
         start(&places).unwrap();
         let pstore = places.at("/sys/fs/pstore");
         std::fs::create_dir_all(&pstore).unwrap();
-        std::fs::write(pstore.join("dmesg-erst-1"), "Panic#1 Part1\n<0>[ 1.0] Kernel panic - not syncing: sysrq triggered crash\n").unwrap();
+        std::fs::write(
+            pstore.join("dmesg-erst-1"),
+            "Panic#1 Part1\n<0>[ 1.0] Kernel panic - not syncing: sysrq triggered crash\n",
+        )
+        .unwrap();
         boots(&places, "boot-2");
         let line = start(&places).unwrap();
-        assert_eq!((line.word.as_str(), line.text.as_str()), ("kernel-panic", "kernel panic: sysrq triggered crash"));
+        assert_eq!(
+            (line.word.as_str(), line.text.as_str()),
+            ("kernel-panic", "kernel panic: sysrq triggered crash")
+        );
     }
 
     #[test]
@@ -207,9 +214,16 @@ mod tests {
         let (_folder, places) = made_box();
         start(&places).unwrap();
         let otad = places.at("/var/lib/gantry/otad/life.json");
-        std::fs::write(&otad, "{\"boot\":\"boot-1\",\"reached\":\"well\",\"staged\":\"B\",\"asked\":\"asked-update\"}").unwrap();
+        std::fs::write(
+            &otad,
+            "{\"boot\":\"boot-1\",\"reached\":\"well\",\"staged\":\"B\",\"asked\":\"asked-update\"}",
+        )
+        .unwrap();
         let life = read(&places).unwrap();
-        assert_eq!((life.reached, life.staged, life.end), (Reached::Well, Some(Slot::B), Some(End::Asked(Act::Update))));
+        assert_eq!(
+            (life.reached, life.staged, life.end),
+            (Reached::Well, Some(Slot::B), Some(End::Asked(Act::Update)))
+        );
         std::fs::write(&otad, "{\"boot\":\"boot-0\",\"reached\":\"well\"}").unwrap();
         assert_eq!(read(&places).unwrap().reached, Reached::Started);
         std::fs::write(&otad, "{\"boot\":\"boot-1\",\"gave_up\":[\"sip\",\"\\u0007\"]}").unwrap();

@@ -77,7 +77,8 @@ fn identity(places: &Places) -> Identity {
 pub fn release(places: &Places) -> String {
     let text = files::of_kernel(&places.at("/etc/os-release"), FILE_BYTES).unwrap_or_default();
     let version = text.lines().find_map(|line| line.strip_prefix("IMAGE_VERSION="));
-    version.map_or_else(|| env!("CARGO_PKG_VERSION").to_owned(), |version| version.trim_matches('"').to_owned())
+    version
+        .map_or_else(|| env!("CARGO_PKG_VERSION").to_owned(), |version| version.trim_matches('"').to_owned())
 }
 
 /// The names of the interfaces that are hardware.
@@ -100,7 +101,10 @@ fn nics(places: &Places) -> Vec<Nic> {
         .map(|name| {
             let folder = places.at("/sys/class/net").join(name.as_str());
             // A VLAN's addresses and gateway are those of its interface.
-            let of = |device: &str| device == name.as_str() || device.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'));
+            let of = |device: &str| {
+                device == name.as_str()
+                    || device.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'))
+            };
             let own = addresses.iter().filter(|(device, _)| of(device)).map(|(_, address)| address.clone());
             Nic {
                 mac: attribute(&folder, "address").unwrap_or_default(),
@@ -173,7 +177,9 @@ fn gateways(routes: &str) -> Vec<(String, Ipv4Addr)> {
 /// The name servers in force: the resolver's own, or those of `resolv.conf` where there is none.
 fn dns(places: &Places) -> Vec<String> {
     let upstream = files::of_kernel(&places.at("/run/systemd/resolve/resolv.conf"), FILE_BYTES);
-    let text = upstream.or_else(|_| files::of_kernel(&places.at("/etc/resolv.conf"), FILE_BYTES)).unwrap_or_default();
+    let text = upstream
+        .or_else(|_| files::of_kernel(&places.at("/etc/resolv.conf"), FILE_BYTES))
+        .unwrap_or_default();
     let servers = text.lines().filter_map(|line| line.strip_prefix("nameserver ")).map(str::trim);
     let real = servers.filter(|server| server.parse::<IpAddr>().is_ok_and(|address| !address.is_loopback()));
     real.take(3).map(str::to_owned).collect()
@@ -181,7 +187,9 @@ fn dns(places: &Places) -> Vec<String> {
 
 /// What the gateway's configuration says that matters here.
 fn configured(places: &Places) -> Configured {
-    let Ok(text) = files::read(&places.configuration(), domain::config::MAX_BYTES) else { return Configured::default() };
+    let Ok(text) = files::read(&places.configuration(), domain::config::MAX_BYTES) else {
+        return Configured::default();
+    };
     let Ok(config) = Config::parse("gantry.toml", &text) else { return Configured::default() };
     let range = |ports: domain::config::PortRange| PortRange { first: ports.first, last: ports.last };
     Configured {
@@ -198,7 +206,10 @@ fn configured(places: &Places) -> Configured {
 pub fn boot_control(places: &Places) -> linux::ebg::EfiBootGuard {
     let place = |folder: &str, label: &str| linux::ebg::Place {
         folder: places.at(folder),
-        recipe: linux::ebg::Recipe { kernel: format!("C:{label}:GANTRY.EFI"), watchdog: Duration::from_secs(120) },
+        recipe: linux::ebg::Recipe {
+            kernel: format!("C:{label}:GANTRY.EFI"),
+            watchdog: Duration::from_secs(120),
+        },
     };
     let command_line = files::of_kernel(&places.at("/proc/cmdline"), FILE_BYTES).unwrap_or_default();
     let booted = linux::ebg::booted(&command_line);
@@ -247,14 +258,21 @@ fn disks(places: &Places) -> Vec<Disk> {
 #[must_use]
 pub fn reasons(places: &Places) -> Vec<ReasonLine> {
     let text = files::read(&places.reasons(), 4 * FILE_BYTES).unwrap_or_default();
-    let lines: Vec<ReasonLine> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).map(tidy).collect();
+    let lines: Vec<ReasonLine> =
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).map(tidy).collect();
     lines[lines.len().saturating_sub(REASONS)..].to_vec()
 }
 
 /// A line of the file, fit for a terminal.
 fn tidy(line: ReasonLine) -> ReasonLine {
     let text = |text: String| text.chars().take(300).map(|c| if c.is_control() { '?' } else { c }).collect();
-    ReasonLine { at: text(line.at), word: text(line.word), text: text(line.text), what: text(line.what), ..line }
+    ReasonLine {
+        at: text(line.at),
+        word: text(line.word),
+        text: text(line.text),
+        what: text(line.what),
+        ..line
+    }
 }
 
 /// What those who act for the console could not do.
@@ -299,7 +317,10 @@ mod tests {
             ("/sys/class/net/lan1/speed", "-1\n"),
             ("/sys/class/net/lan0.20/address", ""),
             ("/sys/class/net/lo/address", ""),
-            ("/proc/net/route", "Iface\tDestination\tGateway\nlan0.20\t00000000\t010200C0\t0003\nlan0\t000200C0\t00000000\t0001\n"),
+            (
+                "/proc/net/route",
+                "Iface\tDestination\tGateway\nlan0.20\t00000000\t010200C0\t0003\nlan0\t000200C0\t00000000\t0001\n",
+            ),
         ]);
         let nics = nics(&places);
         let names: Vec<_> = nics.iter().map(|nic| (nic.name.as_str(), nic.link.as_str())).collect();
@@ -318,7 +339,10 @@ mod tests {
     #[test]
     fn names_clock_disks_and_what_went_wrong_are_seen() {
         let (_folder, places) = box_with(&[
-            ("/run/systemd/resolve/resolv.conf", "# x\nnameserver 192.0.2.53\nnameserver 127.0.0.53\nnameserver nonsense\n"),
+            (
+                "/run/systemd/resolve/resolv.conf",
+                "# x\nnameserver 192.0.2.53\nnameserver 127.0.0.53\nnameserver nonsense\n",
+            ),
             ("/run/systemd/timesync/synchronized", ""),
             ("/data/x", ""),
             ("/run/gantry/applied/network.json", "{\"id\":1,\"error\":\"networkd did not start\"}"),
@@ -326,14 +350,20 @@ mod tests {
             ("/run/gantry/applied/reboot.json", "garbage"),
             ("/etc/os-release", "NAME=x\nIMAGE_VERSION=\"0.2.1\"\n"),
             ("/run/gantry/applied/identity.json", "{\"serial_number\":\"GW-1\",\"board\":null}"),
-            ("/var/lib/gantry/reasons.jsonl", "{\"at\":\"t\",\"word\":\"power-lost\",\"text\":\"a\\u001bb\",\"what\":\"box\"}\nnot json\n"),
+            (
+                "/var/lib/gantry/reasons.jsonl",
+                "{\"at\":\"t\",\"word\":\"power-lost\",\"text\":\"a\\u001bb\",\"what\":\"box\"}\nnot json\n",
+            ),
         ]);
         let world = world(&places);
         assert_eq!(world.dns, ["192.0.2.53"]);
         assert_eq!(world.clock.sync, Sync::InSync);
         assert!(world.disks.iter().any(|disk| disk.mount == "/data"));
         assert_eq!(world.failed, ["network: networkd did not start"]);
-        assert_eq!((world.identity.version.as_str(), world.identity.serial_number.as_deref()), ("0.2.1", Some("GW-1")));
+        assert_eq!(
+            (world.identity.version.as_str(), world.identity.serial_number.as_deref()),
+            ("0.2.1", Some("GW-1"))
+        );
         assert_eq!(world.reasons.len(), 1);
         assert_eq!(world.reasons[0].text, "a?b");
         assert_eq!(world.gateway, Gateway::Silent);

@@ -93,7 +93,8 @@ fn apply(what: &str, places: &Places) -> Result<ExitCode> {
         "forget" => apply::forget(places)?,
         what => {
             let names = || What::ALL.map(What::name).join(", ");
-            let what = What::parse(what).with_context(|| format!("apply takes: {}, boot, forget", names()))?;
+            let what =
+                What::parse(what).with_context(|| format!("apply takes: {}, boot, forget", names()))?;
             apply::request(what, places)?;
         }
     }
@@ -178,7 +179,10 @@ fn fill_in(kind: FormKind, client: &mut Client) -> Result<ExitCode> {
 /// One question and the line that answers it; `None` at the end of the input. What is empty takes what is offered.
 fn ask(question: &Question) -> Result<Option<String>> {
     let rows = Reply { rows: question.rows.clone(), ..Reply::default() };
-    words::written(&rows, Form::Text, 100).iter().filter(|line| !line.is_empty()).for_each(|line| eprintln!("{line}"));
+    words::written(&rows, Form::Text, 100)
+        .iter()
+        .filter(|line| !line.is_empty())
+        .for_each(|line| eprintln!("{line}"));
     if let Kind::Choice(options) = &question.kind {
         options.iter().for_each(|(value, shown)| eprintln!("  {value}: {shown}"));
     }
@@ -211,10 +215,15 @@ fn read_line(hidden: bool) -> Result<Option<String>> {
 }
 
 /// Asks are whole types; this one only says which of them the command line never sends.
-#[allow(dead_code, reason = "it fails to compile when a new ask is added and nobody thought of the command line")]
+#[allow(
+    dead_code,
+    reason = "it fails to compile when a new ask is added and nobody thought of the command line"
+)]
 fn every_ask_is_thought_of(ask: &Ask) -> &'static str {
     match ask {
-        Ask::Hello { .. } | Ask::Facts | Ask::Awake | Ask::Logout | Ask::Held | Ask::Login { .. } => "not a command",
+        Ask::Hello { .. } | Ask::Facts | Ask::Awake | Ask::Logout | Ask::Held | Ask::Login { .. } => {
+            "not a command"
+        }
         Ask::Prove { .. } | Ask::Own { .. } | Ask::Password { .. } | Ask::Reset { .. } => "a form",
         Ask::Show { .. }
         | Ask::Set { .. }

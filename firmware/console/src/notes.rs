@@ -43,8 +43,12 @@ pub fn wall() -> Duration {
 fn written(note: &Note) -> Written {
     let at_ms = u64::try_from(note.at.as_millis()).unwrap_or(u64::MAX);
     match &note.what {
-        Noted::Starved { unit, part } => Written::Starved { at_ms, unit: unit.to_string(), part: part.to_string() },
-        Noted::Recovered { unit, part } => Written::Recovered { at_ms, unit: unit.to_string(), part: part.to_string() },
+        Noted::Starved { unit, part } => {
+            Written::Starved { at_ms, unit: unit.to_string(), part: part.to_string() }
+        }
+        Noted::Recovered { unit, part } => {
+            Written::Recovered { at_ms, unit: unit.to_string(), part: part.to_string() }
+        }
         Noted::DiskFull { mount } => Written::DiskFull { at_ms, mount: mount.to_string() },
         Noted::ClockJumped(Jump { direction, by }) => {
             let direction = if *direction == Direction::Forward { "forward" } else { "back" };
@@ -57,8 +61,12 @@ fn read_line(line: &str) -> Option<Note> {
     let label = |text: &str| Label::sanitised(text);
     let note = |at_ms, what| Some(Note { at: Duration::from_millis(at_ms), what });
     match serde_json::from_str(line).ok()? {
-        Written::Starved { at_ms, unit, part } => note(at_ms, Noted::Starved { unit: label(&unit)?, part: label(&part)? }),
-        Written::Recovered { at_ms, unit, part } => note(at_ms, Noted::Recovered { unit: label(&unit)?, part: label(&part)? }),
+        Written::Starved { at_ms, unit, part } => {
+            note(at_ms, Noted::Starved { unit: label(&unit)?, part: label(&part)? })
+        }
+        Written::Recovered { at_ms, unit, part } => {
+            note(at_ms, Noted::Recovered { unit: label(&unit)?, part: label(&part)? })
+        }
         Written::DiskFull { at_ms, mount } => note(at_ms, Noted::DiskFull { mount: label(&mount)? }),
         Written::ClockJumped { at_ms, direction, by_s } => {
             let direction = if direction == "forward" { Direction::Forward } else { Direction::Back };
@@ -82,7 +90,8 @@ pub fn add(places: &Places, by: &str, note: &Note) -> io::Result<()> {
 pub fn all(places: &Places) -> Vec<Note> {
     let entries = std::fs::read_dir(places.notes()).into_iter().flatten().flatten().take(FILES);
     let texts = entries.filter_map(|entry| files::read(&entry.path(), NOTES_BYTES).ok());
-    let mut notes: Vec<Note> = texts.flat_map(|text| text.lines().filter_map(read_line).collect::<Vec<_>>()).collect();
+    let mut notes: Vec<Note> =
+        texts.flat_map(|text| text.lines().filter_map(read_line).collect::<Vec<_>>()).collect();
     notes.sort_by_key(|note| note.at);
     notes
 }
@@ -217,7 +226,8 @@ mod tests {
         for (index, what) in notes.iter().enumerate() {
             add(&places, "x", &Note { at: Duration::from_secs(index as u64), what: what.clone() }).unwrap();
         }
-        std::fs::write(places.notes().join("evil.jsonl"), "{\"what\":\"starved\"}\nnonsense\n\u{0}\n").unwrap();
+        std::fs::write(places.notes().join("evil.jsonl"), "{\"what\":\"starved\"}\nnonsense\n\u{0}\n")
+            .unwrap();
         let read: Vec<_> = all(&places).into_iter().map(|note| note.what).collect();
         assert_eq!(read, notes);
         assert_eq!(of_note(&notes[1]).unwrap().text, "disk full: /data");

@@ -73,7 +73,8 @@ impl Life {
 
     fn beat(&mut self) {
         if let Some(guard) = &mut self.guard
-            && let Err(error) = guard.turn(Instant::now(), Input::Beat(self.part), |event| eprintln!("{event:?}"))
+            && let Err(error) =
+                guard.turn(Instant::now(), Input::Beat(self.part), |event| eprintln!("{event:?}"))
         {
             eprintln!("watchdog: {error}");
         }
@@ -110,7 +111,8 @@ impl From<DeviceError> for Stopped {
 /// If it is not there.
 pub fn open(panel: &board::Panel, places: &Places) -> Result<Panel, DeviceError> {
     use board::Panel as Is;
-    let geometry = |columns: u8, rows: u8| Geometry::within(columns.into(), rows.into()).unwrap_or(Geometry::Small16x2);
+    let geometry =
+        |columns: u8, rows: u8| Geometry::within(columns.into(), rows.into()).unwrap_or(Geometry::Small16x2);
     match panel {
         Is::None => Ok(Panel::absent()),
         Is::Lcdproc { server } => Ok(linux::panel::LcdProc::connect(*server, lcdproc_keys())?.panel()),
@@ -140,10 +142,17 @@ fn behind_i2c(
     let (dev, sys) = (places.at("/dev"), places.at("/sys"));
     let line = |number: board::Line, active| Line { offset: number.0, active };
     let chip = || ChipName(lines.chip.clone());
-    let lamps = [(Lamp::Status, lines.led_ready), (Lamp::Alarm, lines.led_alarm), (Lamp::Locate, lines.led_locate)];
-    let keys = [(Key::Up, lines.key_up), (Key::Down, lines.key_down), (Key::Select, lines.key_enter), (Key::Back, lines.key_back)];
+    let lamps =
+        [(Lamp::Status, lines.led_ready), (Lamp::Alarm, lines.led_alarm), (Lamp::Locate, lines.led_locate)];
+    let keys = [
+        (Key::Up, lines.key_up),
+        (Key::Down, lines.key_down),
+        (Key::Select, lines.key_enter),
+        (Key::Back, lines.key_back),
+    ];
     // A key's contact pulls its line to ground; a lamp shines when its line is high.
-    let lamps = Lines { chip: chip(), parts: lamps.map(|(lamp, at)| (lamp, line(at, Active::High))).to_vec() };
+    let lamps =
+        Lines { chip: chip(), parts: lamps.map(|(lamp, at)| (lamp, line(at, Active::High))).to_vec() };
     let keys = Lines { chip: chip(), parts: keys.map(|(key, at)| (key, line(at, Active::Low))).to_vec() };
     Ok(Panel {
         display: Some(linux::panel::display_on(&dev, &sys, adapter, address.number(), geometry)?),
@@ -167,7 +176,15 @@ impl Showing {
     fn new(panel: Panel) -> Result<Self, Stopped> {
         let geometry = panel.display.as_ref().map_or(Geometry::Small16x2, |display| display.geometry());
         let now = Instant::now();
-        Ok(Self { panel, geometry, keys: PanelKeys::default(), begun: now, touched: now, lit: Lit::Off, lamps: Vec::new() })
+        Ok(Self {
+            panel,
+            geometry,
+            keys: PanelKeys::default(),
+            begun: now,
+            touched: now,
+            lit: Lit::Off,
+            lamps: Vec::new(),
+        })
     }
 
     fn run(&mut self, places: &Places, life: &mut Life) -> Result<(), Stopped> {
@@ -289,9 +306,21 @@ mod tests {
     #[test]
     fn lamps_tell_what_they_are_for() {
         let facts = Facts { calls: Some(0), summary: "no calls".into(), ..Facts::default() };
-        assert_eq!(lamps(&facts)[1..], [(Lamp::Status, Blink::On), (Lamp::Alarm, Blink::Off), (Lamp::Locate, Blink::Off)]);
-        let facts = Facts { calls: Some(1), summary: "drained".into(), alarms: vec!["x".into()], locate: Locate::On, ..facts };
-        assert_eq!(lamps(&facts)[1..], [(Lamp::Status, Blink::Slow), (Lamp::Alarm, Blink::On), (Lamp::Locate, Blink::Fast)]);
+        assert_eq!(
+            lamps(&facts)[1..],
+            [(Lamp::Status, Blink::On), (Lamp::Alarm, Blink::Off), (Lamp::Locate, Blink::Off)]
+        );
+        let facts = Facts {
+            calls: Some(1),
+            summary: "drained".into(),
+            alarms: vec!["x".into()],
+            locate: Locate::On,
+            ..facts
+        };
+        assert_eq!(
+            lamps(&facts)[1..],
+            [(Lamp::Status, Blink::Slow), (Lamp::Alarm, Blink::On), (Lamp::Locate, Blink::Fast)]
+        );
         assert_eq!(lamps(&Facts::default())[1], (Lamp::Status, Blink::Off));
     }
 }

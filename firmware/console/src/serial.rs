@@ -105,7 +105,11 @@ fn reader() -> io::Result<Receiver<u8>> {
     Ok(bytes)
 }
 
-fn connect(places: &Places, screen: &mut Screen, bytes: &Receiver<u8>) -> io::Result<Option<(Client, Facts)>> {
+fn connect(
+    places: &Places,
+    screen: &mut Screen,
+    bytes: &Receiver<u8>,
+) -> io::Result<Option<(Client, Facts)>> {
     let mut told = false;
     loop {
         let connected = Client::connect(&places.socket(), Where::Serial)

@@ -94,9 +94,14 @@ pub fn run(places: &Places) -> Result<()> {
 /// What is left of the first minute after power-on. Only the first start of this program in a boot opens it.
 fn window_left(places: &Places, uptime: Duration) -> Duration {
     let path = places.requests().join(".since");
-    let own = |path: &Path| std::fs::symlink_metadata(path).is_ok_and(|found| found.uid() == nix::unistd::geteuid().as_raw());
+    let own = |path: &Path| {
+        std::fs::symlink_metadata(path).is_ok_and(|found| found.uid() == nix::unistd::geteuid().as_raw())
+    };
     if path.exists() {
-        let since = crate::files::read(&path, 64).ok().filter(|_| own(&path)).and_then(|text| text.trim().parse().ok());
+        let since = crate::files::read(&path, 64)
+            .ok()
+            .filter(|_| own(&path))
+            .and_then(|text| text.trim().parse().ok());
         let gone = since.map_or(WINDOW, |since| uptime.saturating_sub(Duration::from_millis(since)));
         return WINDOW.saturating_sub(gone);
     }
@@ -206,7 +211,8 @@ impl Life {
         if let Some(jump) = self.clock.look(now, notes::wall()) {
             self.write(Noted::ClockJumped(jump));
         }
-        let full: Vec<_> = world.disks.iter().filter(|disk| disk.used >= 98).map(|disk| disk.mount.clone()).collect();
+        let full: Vec<_> =
+            world.disks.iter().filter(|disk| disk.used >= 98).map(|disk| disk.mount.clone()).collect();
         let newly: Vec<_> = full.iter().filter(|mount| !self.full.contains(mount)).cloned().collect();
         self.full = full;
         for mount in newly.iter().filter_map(|mount| Label::sanitised(mount)) {

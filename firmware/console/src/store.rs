@@ -61,13 +61,17 @@ impl Store {
         let chain = chain(&places, &mut remarks);
         let verifier = verifier(&places);
         let requests = now_unix().0;
-        Ok((Self { places, settings, owner, chain, requests, remarks }, Found { kept, owner: hash, verifier }))
+        Ok((
+            Self { places, settings, owner, chain, requests, remarks },
+            Found { kept, owner: hash, verifier },
+        ))
     }
 
     /// The audit log's text: this file and the one before it.
     #[must_use]
     pub fn audit_text(places: &Places) -> String {
-        let [new, old] = places.audit().map(|path| files::read(&path, 4 * AUDIT_BYTES as usize).unwrap_or_default());
+        let [new, old] =
+            places.audit().map(|path| files::read(&path, 4 * AUDIT_BYTES as usize).unwrap_or_default());
         old + &new
     }
 
@@ -90,7 +94,9 @@ fn damaged(what: &str, newest: &Newest, remarks: &mut Vec<String>) {
     match (newest.damaged.len(), &newest.text) {
         (0, _) => {}
         (_, Some(_)) => remarks.push(format!("one copy of the {what} is damaged; the other one holds")),
-        (_, None) => remarks.push(format!("both copies of the {what} are damaged; the box begins anew with them")),
+        (_, None) => {
+            remarks.push(format!("both copies of the {what} are damaged; the box begins anew with them"))
+        }
     }
 }
 
@@ -98,10 +104,13 @@ fn kept(newest: &Newest, delivered: Draft, remarks: &mut Vec<String>) -> Kept {
     let read = newest.text.as_ref().map(|text| Kept::parse(text));
     match read {
         Some(Ok(kept)) => return kept,
-        Some(Err(problems)) => remarks.push(format!("the settings that were kept are wrong, and not used: {problems}")),
+        Some(Err(problems)) => {
+            remarks.push(format!("the settings that were kept are wrong, and not used: {problems}"))
+        }
         None => {}
     }
-    let standing = delivered.settle().or_else(|_| fallback()).unwrap_or_else(|_| unreachable!("lan0 by DHCP fits"));
+    let standing =
+        delivered.settle().or_else(|_| fallback()).unwrap_or_else(|_| unreachable!("lan0 by DHCP fits"));
     Kept { record: Record { standing, trial: None }, since: None }
 }
 

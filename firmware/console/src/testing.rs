@@ -6,7 +6,9 @@ use crate::menu::question::Editor;
 use crate::menu::{Body, Key, Page, Reach, Walk};
 use crate::protocol::{Ask, Facts, Nic, Reply, Row, Where};
 use crate::view;
-use crate::world::{Clock, Configured, Disk, Gateway, GatewayState, Identity, ReasonLine, Sensor, Sync, World};
+use crate::world::{
+    Clock, Configured, Disk, Gateway, GatewayState, Identity, ReasonLine, Sensor, Sync, World,
+};
 use base::{Secret, Seed};
 use domain::appliance::access::{Access, PasswordHash, Verifier, WINDOW};
 use domain::appliance::audit::{Act, Chain};

@@ -226,20 +226,15 @@ pub fn seen_addresses(world: &World) -> Vec<IpAddr> {
 }
 
 fn dns_plan(world: &World) -> Reply {
-    let Gateway::Answers(state) = &world.gateway else {
+    let Some(domain) = world.configured.domains.first() else {
         return Reply::refused([
-            "the gateway does not answer, so its domain is not known; try: test dns <domain>",
+            "the gateway's domain is not known; set gateway.domains in its configuration",
         ]);
     };
-    let Some(domain) = state.domains.first() else {
-        return Reply::refused(["the gateway has no domain yet; set gateway.domains in its configuration"]);
-    };
-    let plan = dns::plan(domain, &own_addresses(world));
-    let lines: Vec<String> = plan
-        .iter()
-        .flat_map(|wanted| wanted.to_string().lines().map(str::to_owned).collect::<Vec<_>>())
-        .collect();
-    let rows = lines.iter().map(|line| Row::text(line.as_str())).collect();
+    let plan = dns::plan(domain, &seen_addresses(world));
+    let text: Vec<String> = plan.iter().map(ToString::to_string).collect();
+    let lines: Vec<&str> = text.iter().flat_map(|record| record.lines()).collect();
+    let rows = lines.iter().map(|line| Row::text(*line)).collect();
     told(rows, json!({ "domain": domain, "records": lines }))
 }
 

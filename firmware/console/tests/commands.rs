@@ -9,7 +9,13 @@ use std::os::unix::net::UnixStream;
 #[test]
 fn a_box_is_set_from_the_command_line() {
     let made = MadeBox::new();
-    let set = made.said(&["network", "set", "lan0.ipv4=192.0.2.10/24", "lan0.ipv4-gateway=192.0.2.1", "dns=192.0.2.53"]);
+    let set = made.said(&[
+        "network",
+        "set",
+        "lan0.ipv4=192.0.2.10/24",
+        "lan0.ipv4-gateway=192.0.2.1",
+        "dns=192.0.2.53",
+    ]);
     assert!(set.contains("lan0.ipv4: dhcp -> 192.0.2.10/24"), "{set}");
     assert!(made.said(&["network", "apply"]).contains("confirm within 120 s"));
     assert_eq!(made.said(&["network", "confirm"]), "the change stands\n");
@@ -28,7 +34,13 @@ fn a_box_is_set_from_the_command_line() {
     assert!(made.json(&["reasons"])["reasons"].is_array());
     let audit = made.json(&["audit"]);
     assert_eq!(audit["whole"], true);
-    assert!(audit["lines"].as_array().unwrap().iter().any(|line| line["act"] == "confirm" && line["by"] == "command"));
+    assert!(
+        audit["lines"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|line| line["act"] == "confirm" && line["by"] == "command")
+    );
 }
 
 #[test]
@@ -109,7 +121,11 @@ fn asks_that_are_none_are_answered_and_a_line_without_end_is_hung_up_on() {
 #[test]
 fn why_a_service_stopped_and_why_the_box_restarted_are_told() {
     let made = MadeBox::new();
-    let stopped = made.command(&["record-stop", "gatewayd.service"]).env("SERVICE_RESULT", "signal").env("EXIT_STATUS", "KILL").output();
+    let stopped = made
+        .command(&["record-stop", "gatewayd.service"])
+        .env("SERVICE_RESULT", "signal")
+        .env("EXIT_STATUS", "KILL")
+        .output();
     assert!(stopped.unwrap().status.success());
     assert_eq!(made.said(&["record-start"]), "first start\n");
     made.said(&["record-end"]);
@@ -118,7 +134,12 @@ fn why_a_service_stopped_and_why_the_box_restarted_are_told() {
     let deadline = std::time::Instant::now() + made_box::PATIENCE;
     loop {
         let reasons = made.json(&["reasons"]);
-        let words: Vec<_> = reasons["reasons"].as_array().unwrap().iter().map(|line| line["word"].as_str().unwrap()).collect();
+        let words: Vec<_> = reasons["reasons"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|line| line["word"].as_str().unwrap())
+            .collect();
         if words == ["asked-restart", "first-start", "service-killed"] {
             break;
         }

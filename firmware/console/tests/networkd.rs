@@ -48,7 +48,13 @@ fn settings(changes: &[(&str, &str)]) -> Settings {
 fn networkd_reads_what_is_written_for_it_without_a_complaint() {
     let every_kind: [&[(&str, &str)]; 4] = [
         &[],
-        &[("lan0.ipv6", "dhcp"), ("lan1.ipv4", "off"), ("lan1.ipv6", "off"), ("time", "192.0.2.1"), ("dns", "192.0.2.1")],
+        &[
+            ("lan0.ipv6", "dhcp"),
+            ("lan1.ipv4", "off"),
+            ("lan1.ipv6", "off"),
+            ("time", "192.0.2.1"),
+            ("dns", "192.0.2.1"),
+        ],
         &[
             ("lan0.vlan", "20"),
             ("lan0.mtu", "1400"),

@@ -79,7 +79,10 @@ fn a_box_is_claimed_and_set_up_on_a_vt100_by_keys_alone() {
         wait_for_file(&requests.join(what));
         assert!(made.gantry(&["apply", what]).status.success(), "{what}");
     }
-    assert!(made.read("/run/systemd/network/10-gantry-lan0.network").contains("Address=192.0.2.10/24\nGateway=192.0.2.1\n"));
+    assert!(
+        made.read("/run/systemd/network/10-gantry-lan0.network")
+            .contains("Address=192.0.2.10/24\nGateway=192.0.2.1\n")
+    );
     assert_eq!(made.read("/proc/sys/kernel/hostname"), "rack-7");
     assert!(made.read("/told").contains("restart systemd-networkd.service"));
     let fields = made.json(&["network", "settings"]);
@@ -89,7 +92,10 @@ fn a_box_is_claimed_and_set_up_on_a_vt100_by_keys_alone() {
     let text = String::from_utf8_lossy(&terminal.sent).into_owned();
     assert!(!text.contains(PASSWORD) && !text.contains("short"), "a password was shown");
     let seconds = terminal.sent.len() as f64 / 960.0;
-    println!("{} bytes from power-on to confirmed: {seconds:.1} s of a line at 9600 baud", terminal.sent.len());
+    println!(
+        "{} bytes from power-on to confirmed: {seconds:.1} s of a line at 9600 baud",
+        terminal.sent.len()
+    );
     assert!(terminal.sent.len() < 12_000);
 }
 
@@ -124,7 +130,11 @@ fn a_box_is_set_up_on_a_terminal_that_only_prints() {
     assert_eq!(made.json(&["network", "settings"])["lan0.ipv4"], "192.0.2.10/24");
 
     let printed = String::from_utf8_lossy(&terminal.sent).into_owned();
-    assert_eq!(printed.replace("\x1b[c", "").matches('\x1b').count(), 0, "no escape codes but the question what it is");
+    assert_eq!(
+        printed.replace("\x1b[c", "").matches('\x1b').count(),
+        0,
+        "no escape codes but the question what it is"
+    );
     assert!(!printed.contains(PASSWORD));
 }
 

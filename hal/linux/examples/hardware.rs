@@ -1,11 +1,11 @@
 //! Says what each backend finds on the machine it runs on: to bring up a board, and to try the backends in a guest.
 //!
 //! ```text
-//!  hardware                     everything that can be read
-//!  hardware arm <seconds>       arms the first watchdog and ends without disarming it: the machine restarts
-//!  hardware disarm <seconds>    arms the first watchdog, feeds it, and stops it again
-//!  hardware panel <i2c> <chip>  shows a screen on the display at 0x27, lights the lamps, tells what is pressed
-//!  hardware eeprom <i2c>        writes an identity to the EEPROM at 0x50 and reads it back
+//!  hardware                          everything that can be read
+//!  hardware arm <seconds> <warning>  arms the first watchdog and ends without disarming it: the machine restarts
+//!  hardware disarm <seconds>         arms the first watchdog, feeds it, and stops it again
+//!  hardware panel <i2c> <chip>       shows a screen on the display at 0x27, lights the lamps, tells what is pressed
+//!  hardware eeprom <i2c>             writes an identity to the EEPROM at 0x50 and reads it back
 //! ```
 
 use hal::Label;
@@ -32,11 +32,12 @@ fn main() -> Done {
     let words: Vec<_> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         [] => everything(),
-        ["arm", seconds] => arm(seconds),
+        ["arm", seconds, warning] => arm(seconds, warning),
         ["disarm", seconds] => disarm(seconds),
         ["panel", bus, chip] => panel(bus, chip),
         ["eeprom", bus] => eeprom(bus),
-        _ => Err("hardware [arm <seconds> | disarm <seconds> | panel <i2c> <chip> | eeprom <i2c>]".into()),
+        _ => Err("hardware [arm <seconds> <warning> | disarm <seconds> | panel <i2c> <chip> | eeprom <i2c>]"
+            .into()),
     }
 }
 
@@ -69,8 +70,10 @@ fn first() -> Result<Box<dyn Watchdog>, Box<dyn Error>> {
     Ok(Box::new(Device::numbered(Path::new("/sys"), Path::new("/dev"), 0)?))
 }
 
-fn arm(seconds: &str) -> Done {
-    let config = Config { timeout: Duration::from_secs(seconds.parse()?), pretimeout: None };
+fn arm(seconds: &str, warning: &str) -> Done {
+    let warning = Duration::from_secs(warning.parse()?);
+    let pretimeout = Some(warning).filter(|warning| !warning.is_zero());
+    let config = Config { timeout: Duration::from_secs(seconds.parse()?), pretimeout };
     let mut armed = first()?.arm(config)?;
     println!("armed: {:?}, left {:?}", armed.actual(), armed.time_left());
     Ok(())

@@ -590,9 +590,7 @@ fn keyed_field(of: Of, now: &str, answers: &Answers, facts: &Facts, name: &str) 
         (Of::Mtu, None) => Some(modes("MTU", &[("auto", "Automatic"), ("set", "Fixed")])),
         (Of::Vlan, Some("set")) => Some(number("VLAN", 1, 4)),
         (Of::Mtu, Some("set")) => Some(number("MTU", 1500, 4)),
-        (Of::Ipv4, None) => {
-            Some(modes("IPv4", &[("dhcp", "By DHCP"), ("set", "Fixed"), ("off", "Off")]))
-        }
+        (Of::Ipv4, None) => Some(modes("IPv4", &[("dhcp", "By DHCP"), ("set", "Fixed"), ("off", "Off")])),
         (Of::Ipv4, Some("set")) if answers.get("address").is_none() => {
             let (offer, prefix) = fixed_net(now);
             Some(Question::new("address", "Address", "Address", Kind::Address { offer, prefix }))

@@ -32,7 +32,11 @@ pub(super) async fn test(to: Option<&str>, world: &World) -> Vec<Step> {
     let mut steps = Vec::new();
     for (name, url) in conferences.iter().take(4) {
         let Some((host, port)) = host_of(url) else {
-            steps.push(Step::new(name.as_str(), Went::Badly, "that is no https URL; write https://conference.example.com"));
+            steps.push(Step::new(
+                name.as_str(),
+                Went::Badly,
+                "that is no https URL; write https://conference.example.com",
+            ));
             continue;
         };
         match find(host).await {
@@ -60,7 +64,9 @@ fn host_of(url: &str) -> Option<(&str, u16)> {
     let rest = url.strip_prefix("https://")?;
     let authority = rest.split(['/', '?', '#']).next().filter(|authority| !authority.contains('@'))?;
     let fine = |host: &str| {
-        !host.is_empty() && host.len() <= 255 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b))
+        !host.is_empty()
+            && host.len() <= 255
+            && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b))
     };
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok().filter(|port| *port > 0)?),
@@ -78,9 +84,17 @@ async fn tcp(name: &str, host: &str, at: SocketAddr, from: PortRange) -> Step {
             let time = milliseconds(begun.elapsed());
             Step::new(what, Went::Well, format!("{host} ({at}) is connected in {time}, from port {port}"))
         }
-        Ok(Err(error)) => Step::new(what, Went::Badly, format!("{host} ({at}) is not reached ({error}); is TCP {} let out?", at.port())),
+        Ok(Err(error)) => Step::new(
+            what,
+            Went::Badly,
+            format!("{host} ({at}) is not reached ({error}); is TCP {} let out?", at.port()),
+        ),
         Err(_) => {
-            let said = format!("{host} ({at}) does not answer within {} s; is TCP {} let out?", PATIENCE.as_secs(), at.port());
+            let said = format!(
+                "{host} ({at}) does not answer within {} s; is TCP {} let out?",
+                PATIENCE.as_secs(),
+                at.port()
+            );
             Step::new(what, Went::Badly, said)
         }
     }
@@ -96,7 +110,9 @@ async fn connect(at: SocketAddr, from: PortRange) -> io::Result<u16> {
             continue;
         }
         match socket.connect(at).await {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse || error.kind() == io::ErrorKind::AddrNotAvailable => {}
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse
+                    || error.kind() == io::ErrorKind::AddrNotAvailable => {}
             connected => return connected.and_then(|stream| stream.local_addr()).map(|local| local.port()),
         }
     }
@@ -119,19 +135,29 @@ fn any(at: SocketAddr) -> IpAddr {
 async fn udp(name: &str, at: SocketAddr, from: PortRange) -> Step {
     let what = format!("{name}, UDP {}", at.port());
     match ask(at, from).await {
-        Ok(Some((Answer::SeenFrom(seen), time))) => {
-            Step::new(what, Went::Well, format!("{at} answers in {}; we are seen as {seen}", milliseconds(time)))
-        }
-        Ok(Some((Answer::Refused, time))) => {
-            Step::new(what, Went::Well, format!("{at} answers in {}, though not where we are seen", milliseconds(time)))
-        }
+        Ok(Some((Answer::SeenFrom(seen), time))) => Step::new(
+            what,
+            Went::Well,
+            format!("{at} answers in {}; we are seen as {seen}", milliseconds(time)),
+        ),
+        Ok(Some((Answer::Refused, time))) => Step::new(
+            what,
+            Went::Well,
+            format!("{at} answers in {}, though not where we are seen", milliseconds(time)),
+        ),
         Ok(None) => {
-            let said = format!("{at} does not answer STUN: UDP {}-{} is not let out, or nobody answers it there", MEDIA_PORT, MEDIA_PORT + 7);
+            let said = format!(
+                "{at} does not answer STUN: UDP {}-{} is not let out, or nobody answers it there",
+                MEDIA_PORT,
+                MEDIA_PORT + 7
+            );
             Step::new(what, Went::Unknown, said)
         }
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            Step::new(what, Went::Well, format!("UDP comes to {at}, which says that nobody listens there now"))
-        }
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Step::new(
+            what,
+            Went::Well,
+            format!("UDP comes to {at}, which says that nobody listens there now"),
+        ),
         Err(error) => Step::new(what, Went::Badly, format!("{at} is not reached ({error})")),
     }
 }
@@ -145,7 +171,8 @@ async fn ask(at: SocketAddr, from: PortRange) -> io::Result<Option<(Answer, Dura
             break;
         }
     }
-    let socket = bound.ok_or_else(|| io::Error::new(io::ErrorKind::AddrInUse, "no port is free to leave by"))?;
+    let socket =
+        bound.ok_or_else(|| io::Error::new(io::ErrorKind::AddrInUse, "no port is free to leave by"))?;
     socket.connect(at).await?;
     let seed = crate::store::seed().0;
     let question = Question::new(std::array::from_fn(|index| seed[index]));
@@ -188,7 +215,9 @@ mod tests {
         assert_eq!(host_of("https://c.example:8443/a/b"), Some(("c.example", 8_443)));
         assert_eq!(host_of("https://[2001:db8::1]:8443"), Some(("[2001:db8::1]", 8_443)));
         assert_eq!(host_of("https://[2001:db8::1]/"), Some(("[2001:db8::1]", 443)));
-        for wrong in ["http://c.example", "https://", "https://me:x@c.example", "https://c:0", "https://a b", "x"] {
+        for wrong in
+            ["http://c.example", "https://", "https://me:x@c.example", "https://c:0", "https://a b", "x"]
+        {
             assert_eq!(host_of(wrong), None, "{wrong}");
         }
     }
@@ -240,7 +269,8 @@ mod tests {
     fn without_a_conference_or_with_a_wrong_url_the_way_out_is_told() {
         assert!(run(test(None, &World::default()))[0].said.contains("test conference <url>"));
         let connectors = vec![("meet".to_owned(), "https://me:pw@c.example".to_owned())];
-        let world = World { configured: Configured { connectors, ..Configured::default() }, ..World::default() };
+        let world =
+            World { configured: Configured { connectors, ..Configured::default() }, ..World::default() };
         let step = &run(test(None, &world))[0];
         assert!(step.went == Went::Badly && !step.said.contains("pw"), "{}", step.said);
     }

@@ -90,7 +90,9 @@ fn run(way: impl Future<Output = Vec<Step>>) -> Vec<Step> {
     let steps = runtime.block_on(async { tokio::time::timeout(LONGEST, way).await });
     // A look-up that still runs in another thread is not waited for.
     runtime.shutdown_background();
-    steps.unwrap_or_else(|_| vec![Step::new("Test", Went::Badly, format!("it took longer than {} s", LONGEST.as_secs()))])
+    steps.unwrap_or_else(|_| {
+        vec![Step::new("Test", Went::Badly, format!("it took longer than {} s", LONGEST.as_secs()))]
+    })
 }
 
 fn milliseconds(time: Duration) -> String {
@@ -105,7 +107,8 @@ mod tests {
     #[test]
     fn a_way_that_never_ends_is_ended() {
         let begun = std::time::Instant::now();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         let ended = runtime.block_on(tokio::time::timeout(LONGEST, std::future::pending::<()>()));
         assert!(ended.is_err() && begun.elapsed() < LONGEST);
     }

@@ -36,7 +36,10 @@ pub async fn addresses(resolver: &TokioResolver, host: &str) -> Result<Vec<IpAdd
     match asked.await {
         Ok(Ok(found)) => Ok(found.iter().collect()),
         Ok(Err(error)) => Err(format!("{host} is not found ({error})")),
-        Err(_) => Err(format!("nobody says where {host} is within {} s; look at dns and gateway", PATIENCE.as_secs())),
+        Err(_) => Err(format!(
+            "nobody says where {host} is within {} s; look at dns and gateway",
+            PATIENCE.as_secs()
+        )),
     }
 }
 
@@ -47,7 +50,13 @@ pub(super) async fn test(to: Option<&str>, world: &World) -> Vec<Step> {
         Some(Err(why)) => return vec![Step::new("Domain", Went::Badly, why)],
         None => match world.configured.domains.first() {
             Some(domain) => domain.clone(),
-            None => return vec![Step::new("Domain", Went::Badly, "the gateway has none yet; give one: test dns <domain>")],
+            None => {
+                return vec![Step::new(
+                    "Domain",
+                    Went::Badly,
+                    "the gateway has none yet; give one: test dns <domain>",
+                )];
+            }
         },
     };
     match resolver() {
@@ -96,12 +105,15 @@ async fn ask(resolver: &TokioResolver, wanted: &Wanted) -> Live {
                 Err(error) => nothing(&error, Live::Addresses(Vec::new())),
             },
             Says::Service { .. } => match resolver.lookup(name.as_str(), RecordType::SRV).await {
-                Ok(found) => Live::Services(found.answers().iter().filter_map(|record| service(&record.data)).collect()),
+                Ok(found) => Live::Services(
+                    found.answers().iter().filter_map(|record| service(&record.data)).collect(),
+                ),
                 Err(error) => nothing(&error, Live::Services(Vec::new())),
             },
         }
     };
-    let late = || Live::NoAnswer(format!("no answer within {} s; look at dns and gateway", PATIENCE.as_secs()));
+    let late =
+        || Live::NoAnswer(format!("no answer within {} s; look at dns and gateway", PATIENCE.as_secs()));
     tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| late())
 }
 
@@ -141,7 +153,9 @@ mod tests {
                     let name = query.name().to_utf8().trim_end_matches('.').to_owned();
                     let found = zone(&name, query.query_type());
                     any |= !found.is_empty();
-                    answer.add_answers(found.into_iter().map(|data| Record::from_rdata(query.name().clone(), 60, data)));
+                    answer.add_answers(
+                        found.into_iter().map(|data| Record::from_rdata(query.name().clone(), 60, data)),
+                    );
                     answer.add_query(query.clone());
                 }
                 if !any {
@@ -162,7 +176,9 @@ mod tests {
     }
 
     fn records(name: &str, of: RecordType) -> Vec<RData> {
-        let srv = |port, target: &str| vec![RData::SRV(rdata::SRV::new(10, 10, port, Name::from_utf8(target).unwrap()))];
+        let srv = |port, target: &str| {
+            vec![RData::SRV(rdata::SRV::new(10, 10, port, Name::from_utf8(target).unwrap()))]
+        };
         match (name, of) {
             ("meet.example.com", RecordType::A) => vec![RData::A(rdata::A::new(203, 0, 113, 7))],
             ("_sip._tcp.meet.example.com", RecordType::SRV) => srv(5060, "meet.example.com."),
@@ -186,8 +202,15 @@ mod tests {
                 ("_sipfederationtls", Went::Unknown),
             ]
         );
-        assert!(steps[1].said.contains("is missing") && steps[1].said.ends_with("(such callers are not served yet)"));
-        assert!(steps[4].said.contains("old.example.com:5061, and not to meet.example.com:5061"), "{}", steps[4].said);
+        assert!(
+            steps[1].said.contains("is missing")
+                && steps[1].said.ends_with("(such callers are not served yet)")
+        );
+        assert!(
+            steps[4].said.contains("old.example.com:5061, and not to meet.example.com:5061"),
+            "{}",
+            steps[4].said
+        );
     }
 
     #[test]

@@ -30,16 +30,22 @@ pub(super) fn test(to: Option<&str>, world: &World, places: &Places) -> Vec<Step
     }
     let mut steps: Vec<_> = world.nics.iter().filter_map(|nic| of_nic(nic, places)).collect();
     if !world.nics.iter().any(|nic| nic.gateway.is_some()) {
-        steps.push(Step::new("Gateway", Went::Badly, "the box has none; set one, or ask the network's DHCP server why it gives none"));
+        steps.push(Step::new(
+            "Gateway",
+            Went::Badly,
+            "the box has none; set one, or ask the network's DHCP server why it gives none",
+        ));
     }
     steps
 }
 
 fn of_nic(nic: &Nic, places: &Places) -> Option<Step> {
     match nic.gateway {
-        Some(_) if nic.link == "down" => {
-            Some(Step::new(nic.name.as_str(), Went::Badly, "there is no link; look at the cable and the switch's port"))
-        }
+        Some(_) if nic.link == "down" => Some(Step::new(
+            nic.name.as_str(),
+            Went::Badly,
+            "there is no link; look at the cable and the switch's port",
+        )),
         Some(gateway) => Some(one(&nic.name, gateway, places)),
         None => None,
     }
@@ -47,25 +53,32 @@ fn of_nic(nic: &Nic, places: &Places) -> Option<Step> {
 
 fn one(what: &str, address: Ipv4Addr, places: &Places) -> Step {
     let answered = ping(address);
-    let neighbour = arp(&files::of_kernel(&places.at("/proc/net/arp"), 256 * 1024).unwrap_or_default(), address);
+    let neighbour =
+        arp(&files::of_kernel(&places.at("/proc/net/arp"), 256 * 1024).unwrap_or_default(), address);
     let (went, said) = judge(address, &answered, neighbour.as_deref());
     Step::new(what, went, said)
 }
 
 /// What to make of it.
-fn judge(address: Ipv4Addr, answered: &Result<Option<Duration>, Errno>, neighbour: Option<&str>) -> (Went, String) {
+fn judge(
+    address: Ipv4Addr,
+    answered: &Result<Option<Duration>, Errno>,
+    neighbour: Option<&str>,
+) -> (Went, String) {
     let at = neighbour.map_or(String::new(), |mac| format!(" ({mac})"));
     match (answered, neighbour) {
         (Ok(Some(time)), _) => (Went::Well, format!("{address} answers in {}{at}", milliseconds(*time))),
         (Ok(None), Some(mac)) => {
             (Went::Well, format!("{address} is there ({mac}), but does not answer pings, as some routers do"))
         }
-        (Ok(None), None) => {
-            (Went::Badly, format!("{address} does not answer, nor is it there by ARP; look at address, VLAN and cable"))
-        }
-        (Err(Errno::ENETUNREACH | Errno::EHOSTUNREACH), _) => {
-            (Went::Badly, format!("{address} is not reached by any interface; look at address and prefix length"))
-        }
+        (Ok(None), None) => (
+            Went::Badly,
+            format!("{address} does not answer, nor is it there by ARP; look at address, VLAN and cable"),
+        ),
+        (Err(Errno::ENETUNREACH | Errno::EHOSTUNREACH), _) => (
+            Went::Badly,
+            format!("{address} is not reached by any interface; look at address and prefix length"),
+        ),
         (Err(errno), _) => (Went::Unknown, format!("{address}: the box may not send pings ({errno})")),
     }
 }
@@ -106,7 +119,9 @@ impl Pinger {
         let open = |kind| socket(AddressFamily::Inet, kind, SockFlag::SOCK_CLOEXEC, Some(SockProtocol::Icmp));
         let (socket, kind) = match open(SockType::Datagram) {
             Ok(socket) => (socket, SockType::Datagram),
-            Err(Errno::EACCES | Errno::EPERM | Errno::EPROTONOSUPPORT) => (open(SockType::Raw)?, SockType::Raw),
+            Err(Errno::EACCES | Errno::EPERM | Errno::EPROTONOSUPPORT) => {
+                (open(SockType::Raw)?, SockType::Raw)
+            }
             Err(errno) => return Err(errno),
         };
         let patience = i64::try_from(PATIENCE.as_micros()).unwrap_or(i64::MAX);
@@ -144,7 +159,9 @@ fn echo(id: u16, number: u16) -> [u8; 16] {
     packet[4..6].copy_from_slice(&id.to_be_bytes());
     packet[6..8].copy_from_slice(&number.to_be_bytes());
     packet[8..].copy_from_slice(b"gantry!!");
-    let sum = packet.chunks_exact(2).fold(0_u32, |sum, pair| sum + u32::from(u16::from_be_bytes([pair[0], pair[1]])));
+    let sum = packet
+        .chunks_exact(2)
+        .fold(0_u32, |sum, pair| sum + u32::from(u16::from_be_bytes([pair[0], pair[1]])));
     let folded = (sum & 0xffff) + (sum >> 16);
     let checksum = !u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap_or(0);
     packet[2..4].copy_from_slice(&checksum.to_be_bytes());
@@ -154,7 +171,11 @@ fn echo(id: u16, number: u16) -> [u8; 16] {
 /// Whether a packet answers ping `number`. A raw socket's packets have the IP header before them, and are those of every
 /// ping of this machine.
 fn is_answer(packet: &[u8], kind: SockType, id: Option<u16>, number: u16) -> bool {
-    let header = if kind == SockType::Raw { packet.first().map_or(0, |first| usize::from(first & 0xf) * 4) } else { 0 };
+    let header = if kind == SockType::Raw {
+        packet.first().map_or(0, |first| usize::from(first & 0xf) * 4)
+    } else {
+        0
+    };
     let Some(icmp) = packet.get(header..).filter(|icmp| icmp.len() >= 8) else { return false };
     let field = |at: usize| u16::from_be_bytes([icmp[at], icmp[at + 1]]);
     icmp[0] == 0 && field(6) == number && id.is_none_or(|id| field(4) == id)
@@ -167,7 +188,8 @@ fn arp(table: &str, address: Ipv4Addr) -> Option<String> {
         let fields: Vec<_> = line.split_ascii_whitespace().collect();
         let [ip, _, flags, mac, ..] = fields[..] else { return None };
         // ATF_COM: the entry is complete.
-        let complete = u32::from_str_radix(flags.trim_start_matches("0x"), 16).is_ok_and(|flags| flags & 2 != 0);
+        let complete =
+            u32::from_str_radix(flags.trim_start_matches("0x"), 16).is_ok_and(|flags| flags & 2 != 0);
         (ip == wanted && complete && mac != "00:00:00:00:00:00").then(|| mac.to_owned())
     })
 }
@@ -205,17 +227,23 @@ mod tests {
     #[test]
     fn an_echo_has_a_right_checksum_and_only_its_own_answer_counts() {
         let packet = echo(0x1234, 7);
-        let sum = packet.chunks(2).fold(0_u32, |sum, pair| sum + u32::from(u16::from_be_bytes([pair[0], pair[1]])));
+        let sum =
+            packet.chunks(2).fold(0_u32, |sum, pair| sum + u32::from(u16::from_be_bytes([pair[0], pair[1]])));
         assert_eq!((sum & 0xffff) + (sum >> 16), 0xffff);
         let mut answer = packet;
         answer[0] = 0;
         assert!(is_answer(&answer, SockType::Datagram, None, 7));
-        assert!(!is_answer(&answer, SockType::Datagram, None, 8) && !is_answer(&packet, SockType::Datagram, None, 7));
+        assert!(
+            !is_answer(&answer, SockType::Datagram, None, 8)
+                && !is_answer(&packet, SockType::Datagram, None, 7)
+        );
         let mut raw = vec![0x45; 20];
         raw.extend(answer);
         assert!(is_answer(&raw, SockType::Raw, Some(0x1234), 7));
         assert!(!is_answer(&raw, SockType::Raw, Some(0x1235), 7));
-        assert!(!is_answer(&raw[..25], SockType::Raw, Some(0x1234), 7) && !is_answer(&[], SockType::Raw, None, 1));
+        assert!(
+            !is_answer(&raw[..25], SockType::Raw, Some(0x1234), 7) && !is_answer(&[], SockType::Raw, None, 1)
+        );
     }
 
     #[test]
@@ -232,7 +260,12 @@ mod tests {
         let places = Places::below(std::path::Path::new("/nonexistent"));
         let steps = test(None, &World::default(), &places);
         assert!(steps[0].said.contains("the box has none"));
-        let nic = Nic { name: "lan0".into(), link: "down".into(), gateway: Some([192, 0, 2, 1].into()), ..Nic::default() };
+        let nic = Nic {
+            name: "lan0".into(),
+            link: "down".into(),
+            gateway: Some([192, 0, 2, 1].into()),
+            ..Nic::default()
+        };
         let steps = test(None, &World { nics: vec![nic], ..World::default() }, &places);
         assert!(steps[0].said.contains("no link") && steps.len() == 1);
         assert_eq!(test(Some("x; reboot"), &World::default(), &places)[0].went, Went::Badly);

@@ -50,7 +50,10 @@ impl MadeBox {
         fs::create_dir_all(made.places().notes()).unwrap();
         for program in ["systemctl", "networkctl"] {
             let told = made.places().at("/told");
-            made.put(&format!("/usr/bin/{program}"), &format!("#!/bin/sh\necho {program} \"$@\" >> {}\n", told.display()));
+            made.put(
+                &format!("/usr/bin/{program}"),
+                &format!("#!/bin/sh\necho {program} \"$@\" >> {}\n", told.display()),
+            );
             let path = made.places().at("/usr/bin").join(program);
             fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
         }
@@ -77,7 +80,8 @@ impl MadeBox {
 
     /// Starts the service and waits until it answers.
     pub fn start(&mut self) {
-        let mut child = self.command(&["serve"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child =
+            self.command(&["serve"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.contains("\"ready\":true"), "{line}");
@@ -106,8 +110,13 @@ impl MadeBox {
 
     /// Runs a command whose questions are answered by `lines`.
     pub fn answering(&self, words: &[&str], lines: &str) -> Output {
-        let mut child =
-            self.command(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = self
+            .command(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
         child.wait_with_output().unwrap()
     }
@@ -131,8 +140,13 @@ impl MadeBox {
     pub fn terminal(&self, kind: Kind) -> Terminal {
         let OpenptyResult { master, slave } = openpty(None, None).unwrap();
         let end = |fd: &std::os::fd::OwnedFd| Stdio::from(fd.try_clone().unwrap());
-        let child =
-            self.command(&["serial", "ttyS0"]).stdin(end(&slave)).stdout(end(&slave)).stderr(Stdio::null()).spawn().unwrap();
+        let child = self
+            .command(&["serial", "ttyS0"])
+            .stdin(end(&slave))
+            .stdout(end(&slave))
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let screen = vt100::Parser::new(24.try_into().unwrap(), 80.try_into().unwrap(), 0);
         Terminal { master: File::from(master), child, kind, screen, sent: Vec::new() }
     }

@@ -166,7 +166,9 @@ impl Redactor {
         let mut found = Vec::new();
         match text.parse::<toml::Table>() {
             Ok(table) => table.iter().for_each(|(key, value)| collect(key, value, &mut found)),
-            Err(_) => found.extend(QUOTED.captures_iter(text).map(|quoted| Secret::new(quoted[2].to_owned()))),
+            Err(_) => {
+                found.extend(QUOTED.captures_iter(text).map(|quoted| Secret::new(quoted[2].to_owned())))
+            }
         }
         found
     }
@@ -330,7 +332,10 @@ mod tests {
     fn the_secrets_of_a_broken_configuration_are_looked_for_all_the_same() {
         let broken = format!("[[tokens]\nvalue = '{DEVICE}'\nname = 'plain name'\n");
         let redactor = Redactor::new(Redactor::secrets_of(&broken));
-        assert_eq!(redactor.text(&format!("died with {DEVICE} of plain name")), "died with [redacted] of plain name");
+        assert_eq!(
+            redactor.text(&format!("died with {DEVICE} of plain name")),
+            "died with [redacted] of plain name"
+        );
     }
 
     #[test]

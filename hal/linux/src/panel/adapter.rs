@@ -18,7 +18,9 @@ pub fn bus_of(sys: &Path, adapter: &str) -> Option<u32> {
     let mut numbers: Vec<u32> = buses
         .iter()
         .take(BUSES)
-        .filter(|bus| files::attribute(&bus.join("name")).is_some_and(|name| name.trim().starts_with(adapter)))
+        .filter(|bus| {
+            files::attribute(&bus.join("name")).is_some_and(|name| name.trim().starts_with(adapter))
+        })
         .filter_map(|bus| files::name(bus).strip_prefix("i2c-")?.parse().ok())
         .collect();
     numbers.sort_unstable();
@@ -51,7 +53,9 @@ mod tests {
     #[test]
     fn a_bus_is_found_by_its_adapters_name() {
         let sys = tempfile::tempdir().unwrap();
-        for (bus, name) in [("i2c-0", "SMBus I801 adapter at 0700\n"), ("i2c-7", "CP2112 SMBus Bridge on hidraw0\n")] {
+        for (bus, name) in
+            [("i2c-0", "SMBus I801 adapter at 0700\n"), ("i2c-7", "CP2112 SMBus Bridge on hidraw0\n")]
+        {
             let folder = sys.path().join("class/i2c-adapter").join(bus);
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join("name"), name).unwrap();

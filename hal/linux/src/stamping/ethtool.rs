@@ -3,11 +3,12 @@
 
 use hal::timestamping::PtpIndex;
 use nix::errno::Errno;
-use nix::libc::{self, IFNAMSIZ, c_char, c_int};
+use nix::libc::{self, IFNAMSIZ, c_char, c_int, c_short};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
+const SIOCGIFFLAGS: libc::c_ulong = 0x8913;
 const SIOCETHTOOL: libc::c_ulong = 0x8946;
 const SIOCSHWTSTAMP: libc::c_ulong = 0x89b0;
 const SIOCGHWTSTAMP: libc::c_ulong = 0x89b1;
@@ -41,6 +42,15 @@ pub(super) struct StampConfig {
     rx_filter: c_int,
 }
 
+/// `struct ifreq`, with flags as its second half.
+#[repr(C)]
+struct Flags {
+    name: [c_char; IFNAMSIZ],
+    flags: c_short,
+    /// The kernel copies all 40 bytes of its own structure.
+    rest: [u8; 22],
+}
+
 /// `struct ifreq`, with a pointer as its second half.
 #[repr(C)]
 struct Request {
@@ -65,6 +75,15 @@ pub(super) enum Offer {
     Nothing,
 }
 
+/// Whether a card has a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Link {
+    /// Packets can leave.
+    Up,
+    /// It is switched off, or nothing is at the other end.
+    Down,
+}
+
 impl Card {
     /// The card of this name.
     pub(super) fn named(name: &str) -> io::Result<Self> {
@@ -77,6 +96,16 @@ impl Card {
         }
         let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
         Ok(Self { name: raw, socket })
+    }
+
+    /// Whether it has a link.
+    pub(super) fn link(&self) -> io::Result<Link> {
+        let mut request = Flags { name: self.name, flags: 0, rest: [0; 22] };
+        // SAFETY: `request` is as large as the kernel's ifreq, of which the kernel writes the flags.
+        let answer = unsafe { libc::ioctl(self.socket.as_raw_fd(), SIOCGIFFLAGS as _, &raw mut request) };
+        Errno::result(answer)?;
+        let running = libc::c_int::from(request.flags) & libc::IFF_RUNNING != 0;
+        Ok(if running { Link::Up } else { Link::Down })
     }
 
     /// What it says it can.
@@ -126,11 +155,13 @@ mod tests {
         assert_eq!(size_of::<TsInfo>(), 44);
         assert_eq!(size_of::<StampConfig>(), 12);
         assert_eq!(size_of::<Request>(), size_of::<libc::ifreq>());
+        assert_eq!(size_of::<Flags>(), size_of::<libc::ifreq>());
     }
 
     #[test]
     fn the_loopback_has_software_stamps_only_and_cannot_be_switched_on() {
         let lo = Card::named("lo").unwrap();
+        assert_eq!(lo.link().unwrap(), Link::Up);
         assert_eq!(lo.offer().unwrap(), Offer::Nothing);
         assert!(lo.switch_on().is_err());
     }

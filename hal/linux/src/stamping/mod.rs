@@ -7,7 +7,7 @@ mod probe;
 pub use phc::Phc;
 pub use probe::{PROBE_PATIENCE, Stamper, stamp_of_probe};
 
-use ethtool::{Card, Offer};
+use ethtool::{Card, Link, Offer};
 use hal::Label;
 use hal::timestamping::{Because, Proof, Prover, PtpIndex, Timestamping};
 use std::io;
@@ -36,6 +36,9 @@ fn proven(nic: &Label) -> Result<(PtpIndex, Because), Because> {
         Offer::HardwareTransmit(clock) => clock,
         Offer::Nothing => return Err(Because::NotOffered),
     };
+    if card.link().map_err(not_tried)? == Link::Down {
+        return Err(Because::NotTried { error: "the card has no link".to_owned() });
+    }
     let before = card.switch_on().map_err(refused)?;
     let because = match stamp_of_probe(nic.as_str(), Stamper::Card, PROBE_PATIENCE) {
         Ok(Some(stamped)) => Because::Delivered { after: stamped.after },

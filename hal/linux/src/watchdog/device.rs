@@ -145,6 +145,7 @@ impl<P: Port> Running<P> {
 
     fn set_up(&mut self, options: u32, config: Config) -> Result<Config, (&'static str, io::Error)> {
         let port = &mut self.port;
+        port.forbid_close().map_err(|error| ("feed", error))?;
         if options & ioctl::SETTIMEOUT != 0 {
             port.set_timeout(whole_seconds(config.timeout)).map_err(|error| ("set the time-out", error))?;
         }
@@ -153,20 +154,20 @@ impl<P: Port> Running<P> {
         }
         port.keep_alive().map_err(|error| ("feed", error))?;
         let timeout = port.timeout().map_or(config.timeout, seconds);
-        let offered = options & ioctl::PRETIMEOUT != 0;
-        let pretimeout = offered.then(|| port.pretimeout().map_or(Duration::ZERO, seconds));
+        // The kernel can warn for a driver that cannot, which the driver's own flags do not tell.
+        let pretimeout = port.pretimeout().ok().map(seconds);
         Ok(Config { timeout, pretimeout: pretimeout.filter(|pretimeout| !pretimeout.is_zero()) })
     }
 
-    /// Stops it, and lets it stay stopped when it is closed.
+    /// Stops it. Drivers that do not use the kernel's watchdog core know the magic close only.
     fn stop(&mut self) -> Result<(), DeviceError> {
-        match self.port.disable() {
-            Ok(()) => {}
-            // Drivers that do not use the kernel's watchdog core know the magic close only.
-            Err(error) if [Errno::ENOTTY, Errno::EOPNOTSUPP].iter().any(|errno| is(&error, *errno)) => {}
-            Err(error) => return Err(DeviceError::new(&*self.node, "stop", error)),
-        }
-        self.port.allow_close().map_err(|error| DeviceError::new(&*self.node, "stop", error))
+        let stopped = match self.port.disable() {
+            Err(error) if is(&error, Errno::ENOTTY) || is(&error, Errno::EOPNOTSUPP) => {
+                self.port.allow_close()
+            }
+            stopped => stopped,
+        };
+        stopped.map_err(|error| DeviceError::new(&*self.node, "stop", error))
     }
 }
 

@@ -22,8 +22,6 @@ pub(super) const POWEROVER: u32 = 0x0040;
 pub(super) const SETTIMEOUT: u32 = 0x0080;
 /// It stops on closing only when it was told to.
 pub(super) const MAGICCLOSE: u32 = 0x0100;
-/// It can warn.
-pub(super) const PRETIMEOUT: u32 = 0x0200;
 
 const DISABLECARD: c_int = 0x0001;
 
@@ -65,6 +63,8 @@ pub(super) trait Port: Send {
     fn disable(&mut self) -> io::Result<()>;
     /// Lets it stop when it is closed.
     fn allow_close(&mut self) -> io::Result<()>;
+    /// Takes that back. The kernel remembers a permission that was not used, even for whoever opens it next.
+    fn forbid_close(&mut self) -> io::Result<()>;
 }
 
 impl Port for File {
@@ -122,6 +122,10 @@ impl Port for File {
 
     fn allow_close(&mut self) -> io::Result<()> {
         self.write_all(b"V")
+    }
+
+    fn forbid_close(&mut self) -> io::Result<()> {
+        self.write_all(b"\0")
     }
 }
 

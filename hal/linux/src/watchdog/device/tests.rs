@@ -162,12 +162,12 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // The last handle but the test's is the open file: closing it stops a driver that may stop then.
-        if Arc::strong_count(&self.inside) == 2 {
-            let mut inside = self.inside.lock().unwrap();
-            if !self.no_way_out && (inside.may_stop || self.options & ioctl::MAGICCLOSE == 0) {
-                inside.running = false;
-            }
+        // The last handle but the test's is the open file. Closing it stops a driver that may stop then; the permission is
+        // used up only if there was something to stop.
+        let mut inside = self.inside.lock().unwrap();
+        if Arc::strong_count(&self.inside) == 2 && inside.running && !self.no_way_out {
+            let allowed = std::mem::take(&mut inside.may_stop);
+            inside.running = !allowed && self.options & ioctl::MAGICCLOSE != 0;
         }
     }
 }
@@ -221,13 +221,19 @@ impl Port for Driver {
         self.inside.lock().unwrap().may_stop = true;
         Ok(())
     }
+
+    fn forbid_close(&mut self) -> io::Result<()> {
+        self.inside.lock().unwrap().may_stop = false;
+        Ok(())
+    }
 }
 
-const ALL: u32 = ioctl::SETTIMEOUT | ioctl::MAGICCLOSE | ioctl::PRETIMEOUT;
+const ALL: u32 = ioctl::SETTIMEOUT | ioctl::MAGICCLOSE;
 
 fn begun(driver: &Driver, way_out: WayOut, timeout: Duration) -> Result<Box<dyn Armed>, ArmError> {
     let info = Info { way_out, pretimeout: Pretimeout::Offered, ..device(I6300ESB).info };
     let config = Config { timeout, pretimeout: Some(5 * SECOND) };
+    driver.inside.lock().unwrap().running = true;
     Running::begin(driver.clone(), info, "watchdog0".to_owned(), config).map(|running| Box::new(running) as _)
 }
 
@@ -253,6 +259,19 @@ fn dropping_it_leaves_it_running_and_disarming_stops_it() {
         begun(&driver, WayOut::Stoppable, 30 * SECOND).unwrap().disarm().unwrap();
         assert!(!driver.running(), "{refuses:?}");
     }
+}
+
+#[test]
+fn a_permission_to_stop_that_somebody_left_does_not_count() {
+    let driver = Driver::open(ALL);
+    driver.inside.lock().unwrap().may_stop = true;
+    drop(begun(&driver, WayOut::Stoppable, 30 * SECOND).unwrap());
+    assert!(driver.running());
+
+    begun(&driver, WayOut::Stoppable, 30 * SECOND).unwrap().disarm().unwrap();
+    assert!(!driver.running());
+    drop(begun(&driver, WayOut::Stoppable, 30 * SECOND).unwrap());
+    assert!(driver.running(), "nor one of our own");
 }
 
 #[test]
