@@ -24,6 +24,15 @@ pub enum Waiting {
     More,
 }
 
+/// When packets that come are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// As soon as they are there: the poller tells.
+    AtOnce,
+    /// When the owner next looks; the poller tells nothing. Their stamps say when they came all the same.
+    OnTheBeat,
+}
+
 /// A bound UDP socket with its outgoing queue.
 pub struct Udp {
     socket: UdpSocket,
@@ -31,6 +40,7 @@ pub struct Udp {
     queue: VecDeque<(SocketAddr, Bytes)>,
     dropped: u64,
     watch: Option<Watch>,
+    reading: Reading,
     awaited: Awaited,
 }
 
@@ -56,7 +66,8 @@ impl Udp {
         setsockopt(&socket, SndBuf, &KERNEL_BUFFER_BYTES)?;
         let local = socket.local_addr()?;
         let queue = VecDeque::new();
-        Ok(Self { socket, local, queue, dropped: 0, watch: None, awaited: Awaited::Packets })
+        let (reading, awaited) = (Reading::AtOnce, Awaited::Packets);
+        Ok(Self { socket, local, queue, dropped: 0, watch: None, reading, awaited })
     }
 
     /// Where it is bound.
@@ -93,7 +104,28 @@ impl Udp {
     /// all is dropped and counted: for the protocols above that is a lost packet.
     pub fn flush(&mut self) {
         self.send();
-        let awaited = if self.queue.is_empty() { Awaited::Packets } else { Awaited::PacketsAndRoom };
+        self.wait();
+    }
+
+    /// When what comes is read from now on.
+    pub fn set_reading(&mut self, reading: Reading) {
+        self.reading = reading;
+        self.wait();
+    }
+
+    /// When what comes is read.
+    #[must_use]
+    pub const fn reading(&self) -> Reading {
+        self.reading
+    }
+
+    fn wait(&mut self) {
+        let awaited = match (self.reading, self.queue.is_empty()) {
+            (Reading::AtOnce, true) => Awaited::Packets,
+            (Reading::AtOnce, false) => Awaited::PacketsOrRoom,
+            (Reading::OnTheBeat, true) => Awaited::Nothing,
+            (Reading::OnTheBeat, false) => Awaited::Room,
+        };
         if awaited != self.awaited
             && let Some(watch) = &self.watch
             && watch.wait_for(&self.socket, awaited).is_ok()

@@ -23,11 +23,11 @@ use crate::net::batch::{BATCH, Receiver};
 use crate::net::clock::ClockPair;
 use crate::net::poller::{Poller, Ready, Token};
 use crate::net::ports::Ports;
-use crate::net::udp::Waiting;
+use crate::net::udp::{Reading, Waiting};
 use base::ids::{CallId, SessionId};
 use base::leg::Port;
 use base::machine::earliest;
-use base::{Seed, limits};
+use base::{Beat, Seed, limits};
 use domain::call::{CallInput, Operator};
 use domain::config::Config;
 use domain::media::Side;
@@ -84,6 +84,9 @@ pub struct Shard {
     sessions: HashMap<SessionId, CallId>,
     sockets: HashMap<Token, (CallId, Side, Port)>,
     wakes: BTreeSet<(Instant, CallId)>,
+    beat: Beat,
+    /// When the sockets that are read on the beat are read next.
+    next_beat: Option<Instant>,
     /// What sessions told and nobody has read yet.
     told: VecDeque<(SessionId, SessionEvent)>,
     /// Sockets that have something, or may have.
@@ -111,13 +114,15 @@ impl Shard {
     /// A shard with no calls.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let (rng, next_call) = (ChaCha12Rng::from_seed(parts.seed.0), 1);
+        let (rng, beat, next_call) = (ChaCha12Rng::from_seed(parts.seed.0), Beat::of(parts.epoch), 1);
         Self {
             parts,
             calls: HashMap::new(),
             sessions: HashMap::new(),
             sockets: HashMap::new(),
             wakes: BTreeSet::new(),
+            beat,
+            next_beat: None,
             told: VecDeque::new(),
             unread: VecDeque::new(),
             receiver: Receiver::new(BATCH, limits::DATAGRAM_BYTES),
@@ -146,7 +151,7 @@ impl Shard {
 
     async fn next(&mut self) -> Event {
         let call = self.wakes.first().map(|(at, _)| *at);
-        let wake = earliest(call, earliest(self.parts.sip.wake(), self.lingers));
+        let wake = earliest(earliest(call, self.next_beat), earliest(self.parts.sip.wake(), self.lingers));
         let sleep = async {
             match wake {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -180,6 +185,7 @@ impl Shard {
             Event::Ask(answer) => drop(answer.send(status::read(self, now))),
             Event::Drain { deadline } => self.drain(now, deadline),
         }
+        self.read_on_the_beat(now);
         self.read_sockets();
         self.read_sessions(now);
         self.wake(now);
@@ -234,6 +240,21 @@ impl Shard {
         {
             slot.call.flush();
         }
+    }
+
+    /// Looks at the sockets that nobody tells of, when it is time.
+    fn read_on_the_beat(&mut self, now: Instant) {
+        if self.next_beat.is_none_or(|beat| now < beat) {
+            return;
+        }
+        let before = self.unread.len();
+        for (token, (call, side, port)) in &self.sockets {
+            let socket = self.calls.get_mut(call).and_then(|slot| slot.call.socket(*side, *port));
+            if socket.is_some_and(|socket| socket.udp.reading() == Reading::OnTheBeat) {
+                self.unread.push_back(*token);
+            }
+        }
+        self.next_beat = (self.unread.len() > before).then(|| self.beat.after(now));
     }
 
     /// Reads a little from each socket that has something, so that a flood on one does not starve the others. What is left
