@@ -1,7 +1,8 @@
 //! The control socket: a local stream on which tools ask how things are. One JSON object a line, both ways.
 //!
 //! ```text
-//!  {"get":"status"}   ─▶   {"calls":[...],"held":{...},"ended":[...]}
+//!  {"get":"status"}   ─▶   {"taking":"calls","calls":[...],"held":{...},"ended":[...]}
+//!  {"do":"drain"}     ─▶   {"done":"drain"}; from then on no new calls are taken until the daemon is started anew
 //! ```
 //! It is a file that only the daemon's user and group may open; whoever can open it may ask everything. A question that is
 //! none is answered with what can be asked; who asks nothing, or does not read the answer, is hung up on.
@@ -14,7 +15,8 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -32,6 +34,8 @@ pub const REMEMBERED: usize = 64;
 /// How things are.
 #[derive(Debug, Default, Serialize)]
 pub struct Status {
+    /// Whether new calls are taken.
+    pub taking: Taking,
     /// Calls that stand, as the live view shows them.
     pub live: Snapshot,
     /// The same, one line a call.
@@ -48,6 +52,24 @@ pub struct Status {
     pub counters: BTreeMap<&'static str, u64>,
 }
 
+/// Whether new calls are taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Taking {
+    /// They are.
+    #[default]
+    Calls,
+    /// A drain was asked for.
+    Nothing,
+}
+
+/// A drain that is asked for on the socket.
+#[derive(Debug, Default)]
+pub struct Drain {
+    within: Duration,
+    asked: AtomicBool,
+}
+
 /// A call that is over.
 #[derive(Debug, Clone, Serialize)]
 pub struct EndedCall {
@@ -60,15 +82,46 @@ pub struct EndedCall {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Question {
-    get: Topic,
+#[serde(rename_all = "lowercase")]
+enum Question {
+    Get(Topic),
+    Do(Act),
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Topic {
     Status,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Act {
+    Drain,
+}
+
+impl Drain {
+    /// One that lets calls go on for `within`.
+    #[must_use]
+    pub fn new(within: Duration) -> Self {
+        Self { within, asked: AtomicBool::new(false) }
+    }
+
+    /// Whether it was asked for.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
+    }
+
+    /// Has every shard take no new calls, and end those that stand in time.
+    async fn ask(&self, shards: &[mpsc::Sender<Event>]) {
+        self.asked.store(true, Ordering::Release);
+        let deadline = Instant::now() + self.within;
+        for shard in shards {
+            // A shard that is gone, or that does not listen, has nothing to drain.
+            drop(tokio::time::timeout(PATIENCE, shard.send(Event::Drain { deadline })).await);
+        }
+    }
 }
 
 impl Status {
@@ -108,15 +161,15 @@ pub fn open(path: &Path) -> Result<UnixListener> {
 }
 
 /// Answers for ever.
-pub async fn serve(listener: UnixListener, shards: Vec<mpsc::Sender<Event>>) {
+pub async fn serve(listener: UnixListener, shards: Vec<mpsc::Sender<Event>>, drain: Arc<Drain>) {
     let room = Arc::new(Semaphore::new(ASKERS));
     loop {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let shards = shards.clone();
+                let (shards, drain) = (shards.clone(), Arc::clone(&drain));
                 tokio::spawn(async move {
-                    if let Err(error) = answer(stream, &shards).await {
+                    if let Err(error) = answer(stream, &shards, &drain).await {
                         debug!(%error, "control socket");
                     }
                     drop(permit);
@@ -130,7 +183,7 @@ pub async fn serve(listener: UnixListener, shards: Vec<mpsc::Sender<Event>>) {
     }
 }
 
-async fn answer(stream: UnixStream, shards: &[mpsc::Sender<Event>]) -> Result<()> {
+async fn answer(stream: UnixStream, shards: &[mpsc::Sender<Event>], drain: &Drain) -> Result<()> {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read.take(QUESTION_BYTES));
     loop {
@@ -141,7 +194,14 @@ async fn answer(stream: UnixStream, shards: &[mpsc::Sender<Event>]) -> Result<()
         }
         let whole = line.ends_with(b"\n");
         let mut answer = match serde_json::from_slice::<Question>(&line) {
-            Ok(Question { get: Topic::Status }) => serde_json::to_vec(&status(shards).await)?,
+            Ok(Question::Get(Topic::Status)) => {
+                let taking = if drain.is_asked() { Taking::Nothing } else { Taking::Calls };
+                serde_json::to_vec(&Status { taking, ..status(shards).await })?
+            }
+            Ok(Question::Do(Act::Drain)) => {
+                drain.ask(shards).await;
+                serde_json::to_vec(&BTreeMap::from([("done", "drain")]))?
+            }
             Err(error) => serde_json::to_vec(&BTreeMap::from([(
                 "error",
                 format!("this is no question ({error}); ask {{\"get\":\"status\"}}"),
@@ -179,6 +239,7 @@ mod tests {
     use serde_json::Value;
     use std::future::Future;
     use std::path::PathBuf;
+    use std::sync::atomic::AtomicUsize;
     use tempfile::TempDir;
 
     const ASK: &[u8] = b"{\"get\":\"status\"}\n";
@@ -187,25 +248,34 @@ mod tests {
     struct Rig {
         _folder: TempDir,
         path: PathBuf,
+        drains: Arc<AtomicUsize>,
     }
 
     impl Rig {
         fn new(shards: usize) -> Self {
+            let drains = Arc::new(AtomicUsize::new(0));
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("control");
             let listener = open(&path).expect("a socket");
             let shards = (0..shards).map(|_| {
                 let (sender, mut events) = mpsc::channel(4);
+                let told = Arc::clone(&drains);
                 tokio::spawn(async move {
-                    while let Some(Event::Ask(answer)) = events.recv().await {
-                        let held = BTreeMap::from([("media_ports", 1)]);
-                        drop(answer.send(Status { held, ..Status::default() }));
+                    while let Some(event) = events.recv().await {
+                        match event {
+                            Event::Ask(answer) => {
+                                let held = BTreeMap::from([("media_ports", 1)]);
+                                drop(answer.send(Status { held, ..Status::default() }));
+                            }
+                            Event::Drain { .. } => drop(told.fetch_add(1, Ordering::AcqRel)),
+                            _ => return,
+                        }
                     }
                 });
                 sender
             });
-            tokio::spawn(serve(listener, shards.collect()));
-            Self { _folder: folder, path }
+            tokio::spawn(serve(listener, shards.collect(), Arc::default()));
+            Self { _folder: folder, path, drains }
         }
 
         async fn connect(&self) -> BufReader<UnixStream> {
@@ -236,6 +306,19 @@ mod tests {
     }
 
     #[test]
+    fn a_drain_reaches_every_shard_and_is_told_of() {
+        run(async {
+            let rig = Rig::new(2);
+            let mut asker = rig.connect().await;
+            assert_eq!(ask(&mut asker, ASK).await["taking"], "calls");
+            assert_eq!(ask(&mut asker, b"{\"do\":\"drain\"}\n").await["done"], "drain");
+            // Each shard answers this one after what was sent to it before.
+            assert_eq!(ask(&mut asker, ASK).await["taking"], "nothing");
+            assert_eq!(rig.drains.load(Ordering::Acquire), 2);
+        });
+    }
+
+    #[test]
     fn garbage_is_told_what_can_be_asked_and_the_next_question_is_heard() {
         run(async {
             let rig = Rig::new(1);
@@ -246,6 +329,8 @@ mod tests {
                 b"{\"get\":\"secrets\"}\n",
                 b"\xff\xfe\n",
                 b"{\"get\":\"status\",\"x\":1}\n",
+                b"{\"do\":\"fly\"}\n",
+                b"{\"get\":\"status\",\"do\":\"drain\"}\n",
             ] {
                 let answer = ask(&mut asker, garbage).await;
                 assert!(answer["error"].as_str().is_some_and(|text| text.contains("ask {")), "{answer}");
@@ -287,7 +372,7 @@ mod tests {
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("control");
             let (gone, _) = mpsc::channel(1);
-            tokio::spawn(serve(open(&path).expect("a socket"), vec![gone]));
+            tokio::spawn(serve(open(&path).expect("a socket"), vec![gone], Arc::default()));
             let mut asker = BufReader::new(UnixStream::connect(&path).await.expect("a connection"));
             assert_eq!(ask(&mut asker, ASK).await["calls"], Value::Array(Vec::new()));
         });

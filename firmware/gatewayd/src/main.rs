@@ -2,7 +2,10 @@
 
 use anyhow::{Context, Result, bail};
 use domain::config::Config;
+use domain::firewall::{Plan, served};
+use gatewayd::control::Drain;
 use gatewayd::{log, start::Gateway};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,6 +16,7 @@ use tracing::{info, warn};
 const HELP: &str = "\
 gatewayd --config <file> [--control <socket>]   take calls until SIGTERM, then drain
 gatewayd --config <file> --check                say what is wrong with a configuration, and nothing else
+gatewayd --config <file> --firewall table|nft   print which ports this configuration needs: for people, or as nftables rules
 gatewayd --version
 ";
 
@@ -20,7 +24,16 @@ gatewayd --version
 struct Arguments {
     config: PathBuf,
     control: Option<PathBuf>,
-    check: bool,
+    purpose: Purpose,
+}
+
+/// What is to be done with the configuration.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Run,
+    Check,
+    FirewallTable,
+    FirewallRules,
 }
 
 fn main() -> ExitCode {
@@ -35,13 +48,20 @@ fn main() -> ExitCode {
 
 /// `None` when the question was answered already.
 fn arguments() -> Result<Option<Arguments>> {
-    let (mut config, mut control, mut check) = (None, None, false);
+    let (mut config, mut control, mut purpose) = (None, None, Purpose::Run);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--config" => config = words.next().map(PathBuf::from),
             "--control" => control = words.next().map(PathBuf::from),
-            "--check" => check = true,
+            "--check" => purpose = Purpose::Check,
+            "--firewall" => {
+                purpose = match words.next().as_deref() {
+                    Some("table") => Purpose::FirewallTable,
+                    Some("nft") => Purpose::FirewallRules,
+                    _ => bail!("--firewall wants table or nft\n{HELP}"),
+                }
+            }
             "--version" => {
                 println!("gatewayd {}", env!("CARGO_PKG_VERSION"));
                 return Ok(None);
@@ -54,17 +74,22 @@ fn arguments() -> Result<Option<Arguments>> {
         }
     }
     let config = config.with_context(|| format!("--config <file> is missing\n{HELP}"))?;
-    Ok(Some(Arguments { config, control, check }))
+    Ok(Some(Arguments { config, control, purpose }))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
     let path = &arguments.config;
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let config = Config::parse(&path.display().to_string(), &text)?;
-    if arguments.check {
-        config.warnings.iter().for_each(|warning| println!("{}:{warning}", path.display()));
-        println!("{}: good", path.display());
-        return Ok(());
+    match arguments.purpose {
+        Purpose::Run => {}
+        Purpose::Check => {
+            config.warnings.iter().for_each(|warning| println!("{}:{warning}", path.display()));
+            println!("{}: good", path.display());
+            return Ok(());
+        }
+        Purpose::FirewallTable => return print(&firewall(&config).table()),
+        Purpose::FirewallRules => return print(&firewall(&config).nftables()),
     }
     log::start(&config.log);
     config.warnings.iter().for_each(|warning| warn!("{}:{warning}", path.display()));
@@ -77,10 +102,22 @@ fn run(arguments: &Arguments) -> Result<()> {
     result
 }
 
+/// The ports that this configuration needs.
+fn firewall(config: &Config) -> Plan {
+    Plan::new(config, &served(config))
+}
+
+/// Prints all of it, or says that it could not.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot print")
+}
+
 /// Until it is told to end, then until its calls have.
 async fn take_calls(gateway: Gateway, control: Option<&Path>, drain: Duration) -> Result<()> {
+    let asked = Arc::new(Drain::new(drain));
     if let Some(path) = control {
-        gateway.control(path)?;
+        gateway.control(path, Arc::clone(&asked))?;
     }
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     println!("{}", serde_json::json!({ "ready": true, "sip": gateway.listening }));
@@ -88,8 +125,15 @@ async fn take_calls(gateway: Gateway, control: Option<&Path>, drain: Duration) -
         _ = term.recv() => {}
         _ = interrupt.recv() => {}
         () = gateway.ended() => {
-            gateway.join()?;
-            bail!("a shard ended though nobody drained it");
+            if !asked.is_asked() {
+                gateway.join()?;
+                bail!("a shard ended though nobody drained it");
+            }
+            info!("drained, as asked on the control socket; no calls are taken until this is started anew");
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = interrupt.recv() => {}
+            }
         }
     }
     gateway.drain(Instant::now() + drain).await;

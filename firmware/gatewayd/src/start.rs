@@ -124,13 +124,14 @@ impl Gateway {
         Ok(())
     }
 
-    /// Opens the control socket at `path` and answers on it from now on. Must be called inside a runtime.
+    /// Opens the control socket at `path` and answers on it from now on; a drain that is asked for there is `drain`. Must be
+    /// called inside a runtime.
     ///
     /// # Errors
     /// If the file cannot be made.
-    pub fn control(&self, path: &Path) -> Result<()> {
+    pub fn control(&self, path: &Path, drain: Arc<control::Drain>) -> Result<()> {
         let listener = control::open(path)?;
-        tokio::spawn(control::serve(listener, self.events.clone()));
+        tokio::spawn(control::serve(listener, self.events.clone(), drain));
         Ok(())
     }
 }
