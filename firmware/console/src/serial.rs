@@ -84,7 +84,7 @@ impl Drop for Raw {
     fn drop(&mut self) {
         if let Some(before) = &self.0 {
             // A terminal that is gone needs no putting back.
-            drop(tcsetattr(io::stdin(), SetArg::TCSANOW, before));
+            let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, before);
         }
     }
 }

@@ -1,5 +1,8 @@
 //! The command line against the real service.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't be set up has failed")]
+
+#[allow(dead_code, reason = "the terminal in front of the made box is for terminal.rs")]
 mod made_box;
 
 use made_box::{CODE, MadeBox, PASSWORD};

@@ -1,5 +1,7 @@
 //! What is written for networkd, read by networkd itself: in a network and mount namespace of its own, it must find no fault.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't be set up has failed")]
+
 use domain::appliance::values::InterfaceName;
 use domain::appliance::{Draft, Settings, networkd};
 use std::fs;

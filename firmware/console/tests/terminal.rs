@@ -1,6 +1,8 @@
 //! A real terminal in front of the real programs: first claim to confirmed settings by typed keys alone, on a VT100 and on a
 //! terminal that only prints; what its screens look like; and what comes back by itself.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't be set up has failed")]
+
 mod made_box;
 
 use made_box::{CODE, Kind, MadeBox, PASSWORD, wait_for_file};

@@ -188,9 +188,8 @@ async fn ask(at: SocketAddr, from: PortRange) -> io::Result<Option<(Answer, Dura
                 }
             }
         });
-        match heard.await {
-            Ok(answer) => return answer.map(|answer| Some((answer, sent.elapsed()))),
-            Err(_) => {}
+        if let Ok(answer) = heard.await {
+            return answer.map(|answer| Some((answer, sent.elapsed())));
         }
     }
     Ok(None)
