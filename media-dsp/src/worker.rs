@@ -7,15 +7,17 @@
 use crate::graph::{Graph, Input};
 use crate::message::{Command, Report};
 use crate::ring::{Item, Ring, Taken};
-use base::{Machine, Output, limits};
+use base::{Machine, Output, Pulse, earliest, limits};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Most commands or reports besides frames that wait in a ring.
 const RING_OTHERS: usize = 4096;
+/// A worker that has nothing to do comes round so often all the same, to show that it lives.
+const ROUND: Duration = Duration::from_millis(500);
 
 /// Called from the worker's thread whenever reports wait. It must be quick and must not block.
 pub type Waker = Box<dyn Fn() + Send>;
@@ -33,14 +35,15 @@ pub struct WorkerHandle {
 }
 
 impl Worker {
-    /// Starts a thread called `name` with an empty graph on the media clock that began at `epoch`.
+    /// Starts a thread called `name` with an empty graph on the media clock that began at `epoch`. It beats `pulse` before each
+    /// command, and at least twice a second.
     ///
     /// # Errors
     /// Those of starting a thread.
-    pub fn spawn(name: &str, epoch: Instant, waker: Waker) -> std::io::Result<WorkerHandle> {
+    pub fn spawn(name: &str, epoch: Instant, pulse: Pulse, waker: Waker) -> std::io::Result<WorkerHandle> {
         let commands = Arc::new(Ring::new(limits::RING_FRAMES, RING_OTHERS));
         let reports = Arc::new(Ring::new(limits::RING_FRAMES, RING_OTHERS));
-        let end = End { commands: Arc::clone(&commands), reports: Arc::clone(&reports), waker };
+        let end = End { commands: Arc::clone(&commands), reports: Arc::clone(&reports), pulse, waker };
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || end.run(epoch))?;
         Ok(WorkerHandle { commands, reports, thread: Some(thread) })
     }
@@ -82,6 +85,7 @@ impl Drop for WorkerHandle {
 struct End {
     commands: Arc<Ring<Command>>,
     reports: Arc<Ring<Report>>,
+    pulse: Pulse,
     waker: Waker,
 }
 
@@ -99,8 +103,11 @@ impl End {
     fn turn(&self, mut graph: Graph) {
         let mut wake = None;
         loop {
-            let input = match self.commands.pop(wake) {
+            self.pulse.beat();
+            let round = Instant::now() + ROUND;
+            let input = match self.commands.pop(earliest(wake, Some(round))) {
                 Taken::Item(command) => Input::Command(command),
+                Taken::TimedOut if wake.is_none_or(|wake| Instant::now() < wake) => continue,
                 Taken::TimedOut => Input::Timeout,
                 Taken::Closed => return,
             };

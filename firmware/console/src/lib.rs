@@ -34,6 +34,5 @@ pub mod store;
 #[cfg(test)]
 mod testing;
 pub mod view;
-pub mod vital;
 pub mod words;
 pub mod world;

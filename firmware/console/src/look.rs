@@ -18,7 +18,6 @@ use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage};
 use nix::sys::statvfs::statvfs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
-use std::time::Duration;
 
 /// Most interfaces, addresses and servers that are shown.
 const SHOWN: usize = 32;
@@ -204,16 +203,7 @@ fn configured(places: &Places) -> Configured {
 /// Where the slots' records are on a box.
 #[must_use]
 pub fn boot_control(places: &Places) -> linux::ebg::EfiBootGuard {
-    let place = |folder: &str, label: &str| linux::ebg::Place {
-        folder: places.at(folder),
-        recipe: linux::ebg::Recipe {
-            kernel: format!("C:{label}:GANTRY.EFI"),
-            watchdog: Duration::from_secs(120),
-        },
-    };
-    let command_line = files::of_kernel(&places.at("/proc/cmdline"), FILE_BYTES).unwrap_or_default();
-    let booted = linux::ebg::booted(&command_line);
-    linux::ebg::EfiBootGuard::new(place("/boot/a", "BOOT-A"), place("/boot/b", "BOOT-B"), booted)
+    linux::ebg::EfiBootGuard::of_box(&places.at("/"))
 }
 
 fn slots(places: &Places) -> Option<Slots> {
@@ -247,7 +237,7 @@ fn sensor(reading: &Reading) -> Sensor {
 fn disks(places: &Places) -> Vec<Disk> {
     let used = |mount: &&str| {
         let stat = statvfs(&places.at(mount)).ok()?;
-        let (total, free) = (u64::from(stat.blocks()), u64::from(stat.blocks_available()));
+        let (total, free) = (stat.blocks(), stat.blocks_available());
         let used = 100 - (free.min(total) * 100).checked_div(total)?;
         Some(Disk { mount: (*mount).to_owned(), used: u8::try_from(used).unwrap_or(100) })
     };

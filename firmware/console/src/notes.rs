@@ -5,96 +5,19 @@
 //!  keepers, gantry serve ─▶ /run/gantry/notes/*.jsonl ─┐
 //!  ExecStopPost= ─────────▶ gantry record-stop ◀───────┴──▶ /var/lib/gantry/reasons.jsonl ─▶ menus, gantry reasons
 //! ```
-//! A note is `{"at_ms":..,"what":"starved","unit":"gatewayd.service","part":"shard-1"}`, or `recovered`, `disk-full` with
-//! `mount`, `clock-jumped` with `direction` (`forward`, `back`) and `by_s`.
+//! What a note looks like says [`linux::notes`].
 
 use crate::files;
 use crate::places::Places;
 use crate::world::ReasonLine;
 use domain::appliance::instant::UnixTime;
 use hal::Label;
-use hal::reason::{Direction, FellBack, Jump, Note, Noted, Reason, StopRecord, Why, why_stopped};
-use serde::{Deserialize, Serialize};
+use hal::reason::{FellBack, Noted, Reason, StopRecord, Why, why_stopped};
+use linux::notes::wall;
 use std::io;
-use std::time::{Duration, SystemTime};
 
-/// Largest file of notes that is read, in bytes; its end counts.
-const NOTES_BYTES: usize = 256 * 1024;
-/// Most files of notes.
-const FILES: usize = 32;
 /// From here on the file of reasons loses its older half.
 const REASONS_BYTES: usize = 256 * 1024;
-
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "what", rename_all = "kebab-case")]
-enum Written {
-    Starved { at_ms: u64, unit: String, part: String },
-    Recovered { at_ms: u64, unit: String, part: String },
-    DiskFull { at_ms: u64, mount: String },
-    ClockJumped { at_ms: u64, direction: String, by_s: u64 },
-}
-
-/// The wall clock, since 1970.
-#[must_use]
-pub fn wall() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
-}
-
-fn written(note: &Note) -> Written {
-    let at_ms = u64::try_from(note.at.as_millis()).unwrap_or(u64::MAX);
-    match &note.what {
-        Noted::Starved { unit, part } => {
-            Written::Starved { at_ms, unit: unit.to_string(), part: part.to_string() }
-        }
-        Noted::Recovered { unit, part } => {
-            Written::Recovered { at_ms, unit: unit.to_string(), part: part.to_string() }
-        }
-        Noted::DiskFull { mount } => Written::DiskFull { at_ms, mount: mount.to_string() },
-        Noted::ClockJumped(Jump { direction, by }) => {
-            let direction = if *direction == Direction::Forward { "forward" } else { "back" };
-            Written::ClockJumped { at_ms, direction: direction.to_owned(), by_s: by.as_secs() }
-        }
-    }
-}
-
-fn read_line(line: &str) -> Option<Note> {
-    let label = |text: &str| Label::sanitised(text);
-    let note = |at_ms, what| Some(Note { at: Duration::from_millis(at_ms), what });
-    match serde_json::from_str(line).ok()? {
-        Written::Starved { at_ms, unit, part } => {
-            note(at_ms, Noted::Starved { unit: label(&unit)?, part: label(&part)? })
-        }
-        Written::Recovered { at_ms, unit, part } => {
-            note(at_ms, Noted::Recovered { unit: label(&unit)?, part: label(&part)? })
-        }
-        Written::DiskFull { at_ms, mount } => note(at_ms, Noted::DiskFull { mount: label(&mount)? }),
-        Written::ClockJumped { at_ms, direction, by_s } => {
-            let direction = if direction == "forward" { Direction::Forward } else { Direction::Back };
-            note(at_ms, Noted::ClockJumped(Jump { direction, by: Duration::from_secs(by_s) }))
-        }
-    }
-}
-
-/// Adds a note to the file called `by`.
-///
-/// # Errors
-/// If it cannot be written.
-pub fn add(places: &Places, by: &str, note: &Note) -> io::Result<()> {
-    let path = places.notes().join(format!("{by}.jsonl"));
-    let line = serde_json::to_string(&written(note)).unwrap_or_default();
-    files::append(&path, &format!("{line}\n"), 0o640)
-}
-
-/// All notes, in the order they were made.
-#[must_use]
-pub fn all(places: &Places) -> Vec<Note> {
-    let entries = std::fs::read_dir(places.notes()).into_iter().flatten().flatten().take(FILES);
-    let texts = entries.filter_map(|entry| files::read(&entry.path(), NOTES_BYTES).ok());
-    let mut notes: Vec<Note> =
-        texts.flat_map(|text| text.lines().filter_map(read_line).collect::<Vec<_>>()).collect();
-    notes.sort_by_key(|note| note.at);
-    notes
-}
 
 /// Writes down why a service stopped, as `ExecStopPost=` tells it; nothing if it was meant to.
 ///
@@ -107,7 +30,7 @@ pub fn record_stop(
 ) -> io::Result<Option<ReasonLine>> {
     let (result, status) = (variable("SERVICE_RESULT"), variable("EXIT_STATUS"));
     let stop = StopRecord::from_environment(unit, result.as_deref(), status.as_deref(), wall());
-    let why = stop.and_then(|stop| why_stopped(&stop, &all(places)));
+    let why = stop.and_then(|stop| why_stopped(&stop, &linux::notes::all(&places.notes())));
     let Some(why) = why else { return Ok(None) };
     let line = of_service(unit, &why);
     record(places, &line)?;
@@ -174,6 +97,7 @@ pub fn trim(places: &Places) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hal::reason::Note;
 
     fn places() -> (tempfile::TempDir, Places) {
         let folder = tempfile::tempdir().unwrap();
@@ -206,7 +130,7 @@ mod tests {
         assert_eq!(stop("core-dump", "SEGV").as_deref(), Some("service-crashed"));
         assert_eq!(stop("watchdog", "ABRT").as_deref(), Some("service-frozen"));
         let starved = Noted::Starved { unit: label("gatewayd.service"), part: label("shard-1") };
-        add(&places, "gatewayd", &Note { at: wall(), what: starved }).unwrap();
+        linux::notes::add(&places.notes(), "gatewayd", &Note { at: wall(), what: starved }).unwrap();
         assert_eq!(stop("watchdog", "ABRT").as_deref(), Some("service-deadlocked"));
         assert_eq!(record_stop(&places, "x", |_| None).unwrap(), None, "nothing was told");
         let lines = crate::look::reasons(&places);
@@ -216,22 +140,9 @@ mod tests {
     }
 
     #[test]
-    fn notes_of_all_kinds_read_back_and_garbage_is_left_out() {
-        let (_folder, places) = places();
-        let notes = [
-            Noted::Recovered { unit: label("otad.service"), part: label("slots") },
-            Noted::DiskFull { mount: label("/data") },
-            Noted::ClockJumped(Jump { direction: Direction::Back, by: Duration::from_secs(3_600) }),
-        ];
-        for (index, what) in notes.iter().enumerate() {
-            add(&places, "x", &Note { at: Duration::from_secs(index as u64), what: what.clone() }).unwrap();
-        }
-        std::fs::write(places.notes().join("evil.jsonl"), "{\"what\":\"starved\"}\nnonsense\n\u{0}\n")
-            .unwrap();
-        let read: Vec<_> = all(&places).into_iter().map(|note| note.what).collect();
-        assert_eq!(read, notes);
-        assert_eq!(of_note(&notes[1]).unwrap().text, "disk full: /data");
-        assert_eq!(of_note(&notes[0]), None);
+    fn what_was_noticed_and_stopped_nothing_may_be_a_reason_all_the_same() {
+        assert_eq!(of_note(&Noted::DiskFull { mount: label("/data") }).unwrap().text, "disk full: /data");
+        assert_eq!(of_note(&Noted::Recovered { unit: label("otad.service"), part: label("slots") }), None);
     }
 
     #[test]

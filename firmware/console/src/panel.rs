@@ -8,10 +8,11 @@ use crate::menu::{Reach, Walk};
 use crate::places::Places;
 use crate::protocol::{Ask, Facts, Locate, Where};
 use crate::skin::lcd::{self, Meant, PanelKeys};
-use crate::vital::Vital;
 use anyhow::Result;
+use base::Pulse;
 use hal::DeviceError;
 use hal::panel::{Blink, Geometry, Lamp, Lit, Panel};
+use linux::vital::{Part, Service};
 use std::time::{Duration, Instant};
 
 /// How often the box is asked how it is.
@@ -24,19 +25,24 @@ const AGAIN: Duration = Duration::from_secs(3);
 const DARK: Duration = Duration::from_secs(120);
 /// This program comes round at least so often, even while the server puts a bundle together for somebody.
 const DEADLINE: Duration = Duration::from_secs(200);
-/// This program's unit, and the number of its only vital part.
+/// This program's unit.
 const UNIT: &str = "gantry-panel.service";
-const PANEL: usize = 0;
 
 /// Runs for ever.
 ///
 /// # Errors
 /// If the service manager cannot be told that it runs.
 pub fn run(places: &Places) -> Result<()> {
-    let vital = Vital::start(places, UNIT, &[("panel", DEADLINE)])?;
+    let vital = Pulse::default();
+    let part = Part { name: "panel".to_owned(), silent: DEADLINE, pulse: vital.clone() };
+    Service { unit: UNIT, notes: places.notes() }.is_up(
+        |name| std::env::var(name).ok(),
+        vec![part],
+        |line| eprintln!("{line}"),
+    )?;
     let board = look::board(places);
     loop {
-        vital.beat(PANEL);
+        vital.beat();
         let opened = board.as_ref().map_or_else(|| Ok(Panel::absent()), |board| open(&board.panel, places));
         let served = match opened {
             Ok(panel) if panel.display.is_none() => Ok(()),
@@ -53,11 +59,11 @@ pub fn run(places: &Places) -> Result<()> {
 }
 
 /// Waits, alive.
-fn rest(vital: &Vital, time: Duration) {
+fn rest(vital: &Pulse, time: Duration) {
     let begun = Instant::now();
     while let Some(left) = time.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
         std::thread::park_timeout(left.min(LOOK));
-        vital.beat(PANEL);
+        vital.beat();
     }
 }
 
@@ -158,7 +164,7 @@ impl Showing {
         })
     }
 
-    fn run(&mut self, places: &Places, vital: &Vital) -> Result<(), Stopped> {
+    fn run(&mut self, places: &Places, vital: &Pulse) -> Result<(), Stopped> {
         self.say(&["Gantry", "starts ..."])?;
         self.light(Lit::On)?;
         let mut client = loop {
@@ -171,7 +177,7 @@ impl Showing {
         let mut walk = Walk::new(Reach::FourKeys, lcd::page(self.geometry), facts);
         let mut looked = Instant::now();
         loop {
-            vital.beat(PANEL);
+            vital.beat();
             self.show(&walk)?;
             let key = self.next_key(vital)?;
             if let Some(meant) = key {
@@ -188,7 +194,7 @@ impl Showing {
         }
     }
 
-    fn next_key(&mut self, vital: &Vital) -> Result<Option<Meant>, Stopped> {
+    fn next_key(&mut self, vital: &Pulse) -> Result<Option<Meant>, Stopped> {
         let Some(keys) = &mut self.panel.keys else {
             rest(vital, WAIT);
             return Ok(None);

@@ -13,15 +13,17 @@ use crate::desk::{Answer, Desk, Job, Peer, SessionId};
 use crate::places::Places;
 use crate::protocol::{Ask, LINE_BYTES, Reply};
 use crate::store::{self, Store};
-use crate::vital::Vital;
 use crate::world::World;
 use crate::{bundle, gateway, look, notes, paths, view};
 use anyhow::{Context, Result, bail};
+use base::Pulse;
 use domain::appliance::Draft;
 use domain::appliance::access::{Access, WINDOW};
 use domain::appliance::values::Server;
 use hal::Label;
 use hal::reason::{ClockWatch, Note, Noted};
+use linux::notes::wall;
+use linux::vital::{Part, Service};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -37,15 +39,19 @@ const LOOK: Duration = Duration::from_secs(2);
 const ROUND: Duration = Duration::from_secs(1);
 /// The desk is taken for dead when it has not come round for so long; hashing two passwords on a slow machine takes seconds.
 const DESK_DEADLINE: Duration = Duration::from_secs(20);
-/// The desk's number among the vital parts, and that of who looks.
-const DESK: usize = 0;
-const LOOKS: usize = 1;
 /// Who looks is taken for dead then; a gateway that does not answer takes ten seconds.
 const LOOK_DEADLINE: Duration = Duration::from_secs(40);
 /// Longest that a peer may take to read a reply.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// This program's unit.
 const UNIT: &str = "gantry-serve.service";
+
+/// The parts that must live: the desk, and who looks at the box.
+#[derive(Default)]
+struct Vital {
+    desk: Pulse,
+    look: Pulse,
+}
 
 enum Message {
     Open(SessionId, Peer, SyncSender<Result<(), &'static str>>),
@@ -84,7 +90,15 @@ pub fn run(places: &Places) -> Result<()> {
     std::thread::Builder::new().name("look".into()).spawn(move || keep_looking(&at, &look))?;
     let at = places.clone();
     std::thread::Builder::new().name("accept".into()).spawn(move || accept(&listener, &sender, &at))?;
-    let vital = Vital::start(places, UNIT, &[("desk", DESK_DEADLINE), ("look", LOOK_DEADLINE)])?;
+    let vital = Vital::default();
+    let part =
+        |name: &str, silent, pulse: &Pulse| Part { name: name.to_owned(), silent, pulse: pulse.clone() };
+    let parts = vec![part("desk", DESK_DEADLINE, &vital.desk), part("look", LOOK_DEADLINE, &vital.look)];
+    Service { unit: UNIT, notes: places.notes() }.is_up(
+        |name| std::env::var(name).ok(),
+        parts,
+        |line| eprintln!("{line}"),
+    )?;
     println!("{}", serde_json::json!({ "ready": true, "socket": places.socket() }));
     let notices = Notices { places: places.clone(), clock: ClockWatch::default(), full: Vec::new() };
     turn(desk, store, first, &receiver, &vital, notices);
@@ -152,7 +166,7 @@ fn turn(
     loop {
         let now = Instant::now();
         desk.tick(now, &mut store);
-        vital.beat(DESK);
+        vital.desk.beat();
         let wake = desk.wake().map_or(ROUND, |wake| wake.saturating_duration_since(now)).min(ROUND);
         let message = match messages.recv_timeout(wake) {
             Ok(message) => message,
@@ -164,7 +178,7 @@ fn turn(
             Message::Open(id, peer, answer) => drop(answer.send(desk.open(now, id, peer))),
             Message::Close(id) => desk.close(id),
             Message::Looked(seen) => {
-                vital.beat(LOOKS);
+                vital.look.beat();
                 notices.look(now, &seen);
                 world = Arc::new(World { remarks: store.remarks.clone(), ..*seen });
             }
@@ -187,7 +201,7 @@ struct Notices {
 
 impl Notices {
     fn look(&mut self, now: Instant, world: &World) {
-        if let Some(jump) = self.clock.look(now, notes::wall()) {
+        if let Some(jump) = self.clock.look(now, wall()) {
             self.write(Noted::ClockJumped(jump));
         }
         let full: Vec<_> =
@@ -201,7 +215,7 @@ impl Notices {
 
     fn write(&self, what: Noted) {
         let line = notes::of_note(&what);
-        let noted = notes::add(&self.places, "gantry-serve", &Note { at: notes::wall(), what });
+        let noted = linux::notes::add(&self.places.notes(), "gantry-serve", &Note { at: wall(), what });
         let recorded = line.map_or(Ok(()), |line| notes::record(&self.places, &line));
         if let Err(error) = noted.and(recorded) {
             eprintln!("notes: {error}");

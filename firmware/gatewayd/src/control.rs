@@ -1,14 +1,16 @@
 //! The control socket: a local stream on which tools ask how things are. One JSON object a line, both ways.
 //!
 //! ```text
-//!  {"get":"status"}   ─▶   {"taking":"calls","calls":[...],"held":{...},"ended":[...]}
+//!  {"get":"status"}   ─▶   {"taking":"calls","sip":{...},"calls":[...],"held":{...},"ended":[...]}
 //!  {"do":"drain"}     ─▶   {"done":"drain"}; from then on no new calls are taken until the daemon is started anew
 //! ```
 //! It is a file that only the daemon's user and group may open; whoever can open it may ask everything. A question that is
 //! none is answered with what can be asked; who asks nothing, or does not read the answer, is hung up on.
 
 use crate::engine::event::Event;
+use crate::start::Listening;
 use anyhow::{Context, Result, bail};
+use base::Pulse;
 use domain::status::Snapshot;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,6 +30,8 @@ const QUESTION_BYTES: u64 = 4_096;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Askers at a time; more wait in the kernel.
 const ASKERS: usize = 16;
+/// The loop that takes askers comes round so often, to show that it lives.
+const ROUND: Duration = Duration::from_millis(500);
 /// Ended calls remembered.
 pub const REMEMBERED: usize = 64;
 
@@ -36,6 +40,8 @@ pub const REMEMBERED: usize = 64;
 pub struct Status {
     /// Whether new calls are taken.
     pub taking: Taking,
+    /// The SIP addresses it is reached by.
+    pub sip: Listening,
     /// Calls that stand, as the live view shows them.
     pub live: Snapshot,
     /// The same, one line a call.
@@ -68,6 +74,17 @@ pub enum Taking {
 pub struct Drain {
     within: Duration,
     asked: AtomicBool,
+}
+
+/// What is asked on the socket.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The shards.
+    pub shards: Vec<mpsc::Sender<Event>>,
+    /// A drain that is asked for.
+    pub drain: Arc<Drain>,
+    /// The SIP addresses.
+    pub sip: Listening,
 }
 
 /// A call that is over.
@@ -160,16 +177,27 @@ pub fn open(path: &Path) -> Result<UnixListener> {
     Ok(listener)
 }
 
-/// Answers for ever.
-pub async fn serve(listener: UnixListener, shards: Vec<mpsc::Sender<Event>>, drain: Arc<Drain>) {
-    let room = Arc::new(Semaphore::new(ASKERS));
+/// Answers for ever, and beats `pulse` meanwhile: whether there is room for one more asker or not.
+pub async fn serve(listener: UnixListener, asked: Asked, pulse: Pulse) {
+    let (room, asked) = (Arc::new(Semaphore::new(ASKERS)), Arc::new(asked));
+    let mut round = tokio::time::interval(ROUND);
     loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-        match listener.accept().await {
+        let next = async {
+            let permit = Arc::clone(&room).acquire_owned().await;
+            (permit, listener.accept().await)
+        };
+        let (permit, taken) = tokio::select! {
+            next = next => next,
+            _ = round.tick() => {
+                pulse.beat();
+                continue;
+            }
+        };
+        match taken {
             Ok((stream, _)) => {
-                let (shards, drain) = (shards.clone(), Arc::clone(&drain));
+                let asked = Arc::clone(&asked);
                 tokio::spawn(async move {
-                    if let Err(error) = answer(stream, &shards, &drain).await {
+                    if let Err(error) = answer(stream, &asked).await {
                         debug!(%error, "control socket");
                     }
                     drop(permit);
@@ -183,7 +211,7 @@ pub async fn serve(listener: UnixListener, shards: Vec<mpsc::Sender<Event>>, dra
     }
 }
 
-async fn answer(stream: UnixStream, shards: &[mpsc::Sender<Event>], drain: &Drain) -> Result<()> {
+async fn answer(stream: UnixStream, Asked { shards, drain, sip }: &Asked) -> Result<()> {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read.take(QUESTION_BYTES));
     loop {
@@ -196,7 +224,7 @@ async fn answer(stream: UnixStream, shards: &[mpsc::Sender<Event>], drain: &Drai
         let mut answer = match serde_json::from_slice::<Question>(&line) {
             Ok(Question::Get(Topic::Status)) => {
                 let taking = if drain.is_asked() { Taking::Nothing } else { Taking::Calls };
-                serde_json::to_vec(&Status { taking, ..status(shards).await })?
+                serde_json::to_vec(&Status { taking, sip: sip.clone(), ..status(shards).await })?
             }
             Ok(Question::Do(Act::Drain)) => {
                 drain.ask(shards).await;
@@ -274,13 +302,18 @@ mod tests {
                 });
                 sender
             });
-            tokio::spawn(serve(listener, shards.collect(), Arc::default()));
+            tokio::spawn(serve(listener, asked(shards.collect()), Pulse::default()));
             Self { _folder: folder, path, drains }
         }
 
         async fn connect(&self) -> BufReader<UnixStream> {
             BufReader::new(UnixStream::connect(&self.path).await.expect("a connection"))
         }
+    }
+
+    fn asked(shards: Vec<mpsc::Sender<Event>>) -> Asked {
+        let udp = vec!["127.0.0.1:5060".parse().expect("an address")];
+        Asked { shards, drain: Arc::default(), sip: Listening { udp, ..Listening::default() } }
     }
 
     async fn ask(stream: &mut BufReader<UnixStream>, question: &[u8]) -> Value {
@@ -300,7 +333,9 @@ mod tests {
             let rig = Rig::new(2);
             let mut asker = rig.connect().await;
             for _ in 0..2 {
-                assert_eq!(ask(&mut asker, ASK).await["held"]["media_ports"], 2);
+                let status = ask(&mut asker, ASK).await;
+                assert_eq!(status["held"]["media_ports"], 2);
+                assert_eq!(status["sip"]["udp"][0], "127.0.0.1:5060", "{status}");
             }
         });
     }
@@ -372,7 +407,7 @@ mod tests {
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("control");
             let (gone, _) = mpsc::channel(1);
-            tokio::spawn(serve(open(&path).expect("a socket"), vec![gone], Arc::default()));
+            tokio::spawn(serve(open(&path).expect("a socket"), asked(vec![gone]), Pulse::default()));
             let mut asker = BufReader::new(UnixStream::connect(&path).await.expect("a connection"));
             assert_eq!(ask(&mut asker, ASK).await["calls"], Value::Array(Vec::new()));
         });

@@ -1,10 +1,12 @@
 //! `gatewayd`: reads its configuration, takes calls, drains on SIGTERM.
 
 use anyhow::{Context, Result, bail};
+use base::Pulse;
 use domain::config::Config;
 use domain::firewall::{Plan, served};
 use gatewayd::control::Drain;
 use gatewayd::{log, start::Gateway};
+use linux::vital::{Part, Service};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,7 +20,16 @@ gatewayd --config <file> [--control <socket>]   take calls until SIGTERM, then d
 gatewayd --config <file> --check                say what is wrong with a configuration, and nothing else
 gatewayd --config <file> --firewall table|nft   print which ports this configuration needs: for people, or as nftables rules
 gatewayd --version
+
+Started by a service manager (sd_notify), it says when it takes calls and keeps its watchdog while every part lives.
 ";
+/// This daemon's unit.
+const UNIT: &str = "gatewayd.service";
+/// Where services note what they notice.
+const NOTES: &str = "/run/gantry/notes";
+/// Each vital part comes round twice a second; one that is silent for so long stands still. The service manager's watchdog ends the
+/// daemon up to ten seconds later, unless the part is back by then.
+const SILENT: Duration = Duration::from_secs(2);
 
 /// What the command line asks for.
 struct Arguments {
@@ -113,13 +124,23 @@ fn print(text: &str) -> Result<()> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot print")
 }
 
+/// Tells the service manager that calls are taken, and that every part lives as long as it does.
+fn is_up(gateway: &Gateway) -> Result<()> {
+    let part =
+        |(name, pulse): &(String, Pulse)| Part { name: name.clone(), silent: SILENT, pulse: pulse.clone() };
+    let parts = gateway.vital.iter().map(part).collect();
+    let service = Service { unit: UNIT, notes: PathBuf::from(NOTES) };
+    Ok(service.is_up(|name| std::env::var(name).ok(), parts, |line| warn!("{line}"))?)
+}
+
 /// Until it is told to end, then until its calls have.
-async fn take_calls(gateway: Gateway, control: Option<&Path>, drain: Duration) -> Result<()> {
+async fn take_calls(mut gateway: Gateway, control: Option<&Path>, drain: Duration) -> Result<()> {
     let asked = Arc::new(Drain::new(drain));
     if let Some(path) = control {
         gateway.control(path, Arc::clone(&asked))?;
     }
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    is_up(&gateway)?;
     println!("{}", serde_json::json!({ "ready": true, "sip": gateway.listening }));
     tokio::select! {
         _ = term.recv() => {}

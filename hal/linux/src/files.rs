@@ -3,7 +3,7 @@
 use hal::Label;
 use nix::fcntl::OFlag;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,30 @@ pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
     Ok(file)
+}
+
+/// Adds `text` to a file of at most `most` bytes; one that would be longer loses its older half first, by whole lines. A link
+/// is not followed: others may write the folder.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn append(path: &Path, text: &str, most: usize) -> io::Result<()> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true).mode(0o640).custom_flags(flags.bits());
+    let mut file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    if file.metadata()?.len() + text.len() as u64 > most as u64 {
+        let mut old = Vec::new();
+        (&file).take(most as u64).read_to_end(&mut old)?;
+        let half = old.len() / 2;
+        let line = old[half..].iter().position(|byte| *byte == b'\n').map_or(old.len(), |end| half + end + 1);
+        file.set_len(0)?;
+        file.write_all(&old[line..])?;
+    }
+    file.write_all(text.as_bytes())
 }
 
 /// What an attribute of sysfs says; `None` if it is not there, or does not answer.

@@ -5,6 +5,7 @@
 //!  /dev/i2c-N, /dev/gpiochipN, LCDd ─▶ panel      /sys/class/dmi, EEPROM ─▶ identity
 //!  BGENV.DAT on BOOT-A, BOOT-B ─▶ ebg             SO_TIMESTAMPING, /dev/ptpN ─▶ stamping
 //!  /sys/fs/pstore ─▶ pstore                       a boot image on the disk ─▶ image
+//!  signs of life of a program's parts ─▶ vital    /run/gantry/notes ─▶ notes
 //! ```
 //!
 //! Whatever is read from outside is taken for hostile: bounded in size and time, and a wrong value is no value. Every
@@ -15,7 +16,9 @@ mod files;
 pub mod hwmon;
 pub mod identity;
 pub mod image;
+pub mod notes;
 pub mod panel;
 pub mod pstore;
 pub mod stamping;
+pub mod vital;
 pub mod watchdog;

@@ -44,6 +44,7 @@ pub fn read(shard: &mut Shard, now: Instant) -> Status {
             ("sip_requests", counters.requests),
             ("sip_sessions", counters.sessions),
         ]),
+        ..Status::default()
     }
 }
 

@@ -23,9 +23,12 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The file's name on each boot partition.
 pub const FILE: &str = "BGENV.DAT";
+/// How long the loader lets a slot's kernel take, where its record has to be made anew.
+const LOADER_TIMEOUT: Duration = Duration::from_secs(120);
 /// What a disk writes whole or not at all.
 const SECTOR: usize = 512;
 
@@ -51,6 +54,17 @@ impl EfiBootGuard {
     #[must_use]
     pub fn new(a: Place, b: Place, booted: Option<Slot>) -> Self {
         Self { a, b, booted }
+    }
+
+    /// Those of a box whose files begin at `root`, as its image mounts them: `/boot/a` and `/boot/b`.
+    #[must_use]
+    pub fn of_box(root: &Path) -> Self {
+        let place = |folder: &str, label: &str| Place {
+            folder: root.join(folder),
+            recipe: Recipe { kernel: format!("C:{label}:GANTRY.EFI"), watchdog: LOADER_TIMEOUT },
+        };
+        let command_line = std::fs::read_to_string(root.join("proc/cmdline")).unwrap_or_default();
+        Self::new(place("boot/a", "BOOT-A"), place("boot/b", "BOOT-B"), booted(&command_line))
     }
 
     fn place(&self, slot: Slot) -> &Place {

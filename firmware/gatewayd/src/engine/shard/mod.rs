@@ -27,7 +27,7 @@ use crate::net::udp::Waiting;
 use base::ids::{CallId, SessionId};
 use base::leg::Port;
 use base::machine::earliest;
-use base::{Seed, limits};
+use base::{Pulse, Seed, limits};
 use domain::call::{CallInput, Operator};
 use domain::config::Config;
 use domain::media::Side;
@@ -50,6 +50,9 @@ const BATCHES: usize = 2;
 /// Longest that a drained shard stays when no call is left, so that SIP transactions can absorb what comes late: 64 T1
 /// (RFC 3261 17) and a little. Who goes on sending requests does not hold it up.
 const LINGER: Duration = Duration::from_secs(33);
+
+/// A shard that has nothing to do comes round so often all the same, to show that it lives.
+const ROUND: Duration = Duration::from_millis(500);
 
 /// Everything a shard is made of.
 pub struct Parts {
@@ -97,6 +100,7 @@ pub struct Shard {
     lingers: Option<Instant>,
     pub(super) ended: VecDeque<EndedCall>,
     pub(super) bugs: u64,
+    pulse: Pulse,
 }
 
 /// A call and what the shard knows besides.
@@ -128,6 +132,7 @@ impl Shard {
             lingers: None,
             ended: VecDeque::new(),
             bugs: 0,
+            pulse: Pulse::default(),
         }
     }
 
@@ -136,7 +141,15 @@ impl Shard {
         while !self.is_over(Instant::now()) {
             let event = self.next().await;
             self.handle(Instant::now(), event);
+            self.pulse.beat();
         }
+        self.pulse.end();
+    }
+
+    /// Its signs of life, and those of its workers: each with a name.
+    pub fn vital(&self, name: &str) -> Vec<(String, Pulse)> {
+        let own = (name.to_owned(), self.pulse.clone());
+        std::iter::once(own).chain(self.parts.plane.vital()).collect()
     }
 
     fn is_over(&self, now: Instant) -> bool {
@@ -147,12 +160,8 @@ impl Shard {
     async fn next(&mut self) -> Event {
         let call = self.wakes.first().map(|(at, _)| *at);
         let wake = earliest(call, earliest(self.parts.sip.wake(), self.lingers));
-        let sleep = async {
-            match wake {
-                Some(at) => tokio::time::sleep_until(at.into()).await,
-                None => std::future::pending().await,
-            }
-        };
+        let round = Instant::now() + ROUND;
+        let sleep = tokio::time::sleep_until(wake.map_or(round, |wake| wake.min(round)).into());
         tokio::select! {
             ready = self.parts.poller.wait() => Event::Sockets(ready.unwrap_or_default()),
             () = self.parts.reports.notified() => Event::Reports,
