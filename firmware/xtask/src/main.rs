@@ -6,6 +6,7 @@
 mod flash;
 mod fuzz;
 mod image;
+mod rig;
 mod setup;
 mod shell;
 mod yocto;
@@ -26,6 +27,7 @@ cargo xtask <command>
   yocto <command>               the Yocto layers: crates, layout, check, faults (`yocto help` says more)
   image <board>                 compose a disk that boots (`image --help` says more)
   flash <board> <disk>          write an image, verify it, give the box its serial number and claim code, print its label
+  rig <rig> [suite]...          the box in QEMU or on a bench: smoke, console, faults, slots, security, nic (`rig --help`)
   setup [image|rig]             install what is missing (for images, for the virtual rig), and nothing else
 ";
 
@@ -49,6 +51,7 @@ fn main() -> Result<()> {
         "deny" => deny(),
         "image" => image::command(&arguments),
         "flash" => flash::command(&arguments),
+        "rig" => rig::command(&arguments),
         "yocto" => yocto::command(&arguments),
         "setup" => match arguments.first().map(String::as_str) {
             None => setup::install(&[setup::BUILD, setup::PEERS, setup::BENCH]),

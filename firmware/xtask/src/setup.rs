@@ -77,8 +77,10 @@ const IMAGE_ARM64: Packages = Packages {
 };
 
 /// The virtual rig that images start on. QEMU has igb, which stamps packets, from 8.0 on.
-pub const RIG: Packages =
-    Packages { purpose: "the virtual rig", names: &["ovmf", "qemu-efi-aarch64", "swtpm", "swtpm-tools"] };
+pub const RIG: Packages = Packages {
+    purpose: "the virtual rig",
+    names: &["openssl", "ovmf", "python3-venv", "qemu-efi-aarch64", "sip-tester", "swtpm", "swtpm-tools"],
+};
 
 /// What of the rig Debian 12 has new enough in its backports only.
 const RIG_BACKPORTS: Packages =

@@ -106,7 +106,9 @@ impl Simulator {
         let identity = Identity::generate(&config.names, config.address)?;
         let verifier = config.gateway_key_pem.as_deref().map(Verifier::new).transpose()?;
         let (events, _) = broadcast::channel(EVENTS);
-        let conference = Conference::new(Instant::now(), config, addresses.udp, events.clone());
+        let media = config.media_address.unwrap_or(addresses.udp.ip());
+        let media = SocketAddr::new(media, addresses.udp.port());
+        let conference = Conference::new(Instant::now(), config, media, events.clone());
         let shared = Arc::new(Shared {
             conference: Mutex::new(conference),
             probes: Mutex::default(),
