@@ -97,6 +97,16 @@ class Disk:
             subprocess.run(["mdel", "-i", fat, "::gantry.efi"], check=True)
             subprocess.run(["mcopy", "-i", fat, whole, "::gantry.efi"], check=True)
 
+    def record_is(self, part: str, revision: int, state: str) -> None:
+        """Rewrites a slot's record with the loader's own tool, as an update does."""
+        fat = f"{self.path}@@{self.image.part(part).start}"
+        with tempfile.TemporaryDirectory() as scratch:
+            record = Path(scratch) / "BGENV.DAT"
+            subprocess.run(["mcopy", "-i", fat, "::BGENV.DAT", record], check=True)
+            change = ["bg_setenv", "-f", record, "--preserve", f"--revision={revision}", f"--ustate={state}"]
+            subprocess.run(change, check=True, capture_output=True)
+            subprocess.run(["mcopy", "-o", "-i", fat, record, "::BGENV.DAT"], check=True)
+
     def record(self, part: str) -> str:
         """A slot's record, as the loader's own tool shows it."""
         fat = f"{self.path}@@{self.image.part(part).start}"

@@ -5,6 +5,8 @@ import socket
 import time
 from pathlib import Path
 
+from gantry_rig.serial import Serial
+
 PROMPT = b"# "
 END = "__END__"
 
@@ -33,8 +35,13 @@ class Shell:
         """Whether a shell is there."""
         try:
             return self.run("echo here", 3).strip() == "here"
-        except TimeoutError:
+        except (TimeoutError, OSError):
             return False
+
+    def reconnect(self, serial: Serial, limit: float = 120) -> None:
+        """Waits until a shell answers, after the box was switched on or restarted."""
+        self.close()
+        serial.until("the debug shell answers", limit, self.answers)
 
     def send(self, command: str) -> None:
         """Types a command and does not wait."""

@@ -9,6 +9,7 @@ from labgrid import Target
 
 from gantry_rig.conference import Conference
 from gantry_rig.disk import Disk, Image
+from gantry_rig.panel import Panel
 from gantry_rig.shell import Shell
 from gantry_rig.strategy import GantryStrategy, Status
 
@@ -98,3 +99,12 @@ def shell(strategy: GantryStrategy) -> Iterator[Shell]:
     shell = Shell(strategy.box.path / "shell.sock")
     yield shell
     shell.close()
+
+
+@pytest.fixture
+def panel(strategy: GantryStrategy) -> Iterator[Panel]:
+    """A front panel in the USB socket of a box that is on."""
+    socket = strategy.box.path / "panel.sock"
+    panel = Panel(TARGET / "debug" / "examples" / "front_panel", socket, strategy.serial)
+    yield panel
+    panel.close()

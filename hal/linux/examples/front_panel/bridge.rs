@@ -61,6 +61,7 @@ pub fn press(line: &str, pins: &Mutex<Pins>) {
     locked(pins).keys[key] = Some(Instant::now() + length);
     // The next command comes after the release, as one finger would do it.
     std::thread::park_timeout(length + PRESS);
+    println!("released {name}");
 }
 
 fn locked(pins: &Mutex<Pins>) -> MutexGuard<'_, Pins> {

@@ -9,7 +9,7 @@
 //! locate) and keys on lines 3 to 6 (up, down, back, select), which pull their line to ground when pressed.
 //!
 //! It reads commands from its input, a line each: `press <key> [<milliseconds>]`. It tells what changed on its output: `screen |row|row|...|`,
-//! `lamp <name> on|off`, `fault <what a real display would have missed>`.
+//! `lamp <name> on|off`, `released <key>`, `fault <what a real display would have missed>`.
 //!
 //! Source: Silicon Labs AN495 (CP2112 interface specification).
 
