@@ -1,7 +1,7 @@
 //! The files that a board's description makes on its box, the same whoever builds the image.
 
 use crate::Board;
-use crate::parts::Keeper;
+use crate::parts::{Keeper, Panel};
 
 /// A file of the box.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,7 @@ impl Board {
     #[must_use]
     pub fn files(&self) -> Vec<BoxFile> {
         let mut files = vec![self.watchdog(), self.console(), self.modules()];
+        files.extend(self.front_panel());
         files.extend(self.nics.iter().map(|nic| {
             let text = format!(
                 "# The name follows the socket.\n[Match]\nPath={}\n\n[Link]\nName={}\nMACAddressPolicy=none\n",
@@ -58,6 +59,13 @@ impl Board {
         let unit = format!("gantry-serial@{}.service", self.serial.device);
         let path = format!("usr/lib/systemd/system/multi-user.target.wants/{unit}");
         BoxFile { path, content: Content::Link("../gantry-serial@.service".to_owned()) }
+    }
+
+    /// The set-up on the front panel, where there is one.
+    fn front_panel(&self) -> Option<BoxFile> {
+        let path = "usr/lib/systemd/system/multi-user.target.wants/gantry-panel.service".to_owned();
+        let link = Content::Link("../gantry-panel.service".to_owned());
+        (self.panel != Panel::None).then_some(BoxFile { path, content: link })
     }
 
     /// Modules that no device asks for.

@@ -95,6 +95,8 @@ struct Made {
     check: Check,
     doing: Doing,
     last: Option<Outcome>,
+    /// When it passed last.
+    passed: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +126,7 @@ impl Gate {
     /// A gate of these checks, which are asked for from `now` on.
     #[must_use]
     pub fn new(now: Instant, patience: Patience, checks: &[Check]) -> Self {
-        let made = |check: &Check| Made { check: *check, doing: Doing::Rests(now), last: None };
+        let made = |check: &Check| Made { check: *check, doing: Doing::Rests(now), last: None, passed: None };
         Self { patience, checks: checks.iter().map(made).collect(), well: None, verdict: None }
     }
 
@@ -146,7 +148,7 @@ impl Gate {
         let asked = |made: &&mut Made| made.check == check && matches!(made.doing, Doing::Asked(_));
         if let Some(made) = self.checks.iter_mut().find(asked) {
             made.doing = next;
-            made.takes(outcome, sink);
+            made.takes(now, outcome, sink);
         }
     }
 
@@ -157,7 +159,7 @@ impl Gate {
             match made.doing {
                 Doing::Asked(by) if by <= now => {
                     made.doing = Doing::Rests(now + every);
-                    made.takes(Outcome::Failed("no answer".to_owned()), sink);
+                    made.takes(now, Outcome::Failed("no answer".to_owned()), sink);
                 }
                 Doing::Rests(until) if until <= now => {
                     made.doing = Doing::Asked(now + answer);
@@ -171,7 +173,9 @@ impl Gate {
     fn decide(&mut self, now: Instant) -> Option<Verdict> {
         if self.checks.iter().all(|made| made.last == Some(Outcome::Passed)) {
             let since = *self.well.get_or_insert(now);
-            if now.saturating_duration_since(since) >= self.patience.steady {
+            // One that is being asked may not answer any more: it counts when it has.
+            let steady = |made: &Made| made.passed.is_some_and(|passed| passed >= since + self.patience.steady);
+            if self.checks.iter().all(steady) {
                 return Some(Verdict::Good);
             }
         } else {
@@ -185,13 +189,15 @@ impl Gate {
         let checks = self.checks.iter().map(|made| match made.doing {
             Doing::Rests(until) | Doing::Asked(until) => until,
         });
-        let well = self.well.map(|since| since + self.patience.steady);
-        earliest(earliest(checks.min(), well), self.patience.deadline)
+        earliest(checks.min(), self.patience.deadline)
     }
 }
 
 impl Made {
-    fn takes(&mut self, outcome: Outcome, sink: &mut impl FnMut(Output<Ask, Event>)) {
+    fn takes(&mut self, now: Instant, outcome: Outcome, sink: &mut impl FnMut(Output<Ask, Event>)) {
+        if outcome == Outcome::Passed {
+            self.passed = Some(now);
+        }
         if self.last.as_ref() != Some(&outcome) {
             sink(Output::Event(Event::Changed(self.check, outcome.clone())));
         }
@@ -368,7 +374,11 @@ mod tests {
     #[test]
     fn an_outcome_is_told_when_it_changes_and_an_answer_nobody_asked_for_is_none() {
         let mut told = Box::on_trial();
-        told.step(Input::Answer(Check::Sip, Outcome::Passed));
+        let asked = told.step(Input::Answer(Check::Sip, Outcome::Passed));
+        assert_eq!((&asked[..], &told.told[..]), (&Check::ALL[..], &[][..]), "it had not been asked");
+        for check in asked {
+            told.step(Input::Answer(check, Outcome::Failed("not yet".to_owned())));
+        }
         told.live(5 * SECOND, |second, check| match check {
             Check::Sip if second < 2 => failed("not yet"),
             _ => well(second, check),

@@ -15,7 +15,10 @@ use hal::Label;
 use hal::reason::{FellBack, Noted, Reason, StopRecord, Why, why_stopped};
 use linux::notes::wall;
 use std::io;
+use std::time::Duration;
 
+/// A service that fails is told of again after so long.
+const SAME: Duration = Duration::from_secs(600);
 /// From here on the file of reasons loses its older half.
 const REASONS_BYTES: usize = 256 * 1024;
 
@@ -33,8 +36,23 @@ pub fn record_stop(
     let why = stop.and_then(|stop| why_stopped(&stop, &linux::notes::all(&places.notes())));
     let Some(why) = why else { return Ok(None) };
     let line = of_service(unit, &why);
-    record(places, &line)?;
+    if !is_known(places, &line) {
+        record(places, &line)?;
+    }
+    trim(places)?;
     Ok(Some(line))
+}
+
+/// Whether the newest reason says the same, and not long ago. A service that cannot start is started again each second: what that
+/// says would push out all that came before.
+fn is_known(places: &Places, line: &ReasonLine) -> bool {
+    let last = crate::look::reasons(places).pop();
+    let same = last.is_some_and(|last| {
+        (last.word, last.text, last.what) == (line.word.clone(), line.text.clone(), line.what.clone())
+    });
+    let written = std::fs::metadata(places.reasons()).and_then(|found| found.modified());
+    let lately = written.is_ok_and(|at| at.elapsed().is_ok_and(|gone| gone < SAME));
+    line.word == "service-failed" && same && lately
 }
 
 fn of_service(unit: &str, why: &Why) -> ReasonLine {
@@ -143,6 +161,20 @@ mod tests {
     fn what_was_noticed_and_stopped_nothing_may_be_a_reason_all_the_same() {
         assert_eq!(of_note(&Noted::DiskFull { mount: label("/data") }).unwrap().text, "disk full: /data");
         assert_eq!(of_note(&Noted::Recovered { unit: label("otad.service"), part: label("slots") }), None);
+    }
+
+    #[test]
+    fn a_service_that_fails_each_second_is_told_of_once_in_a_while_and_one_that_is_killed_each_time() {
+        let (_folder, places) = places();
+        for _ in 0..5 {
+            record_stop(&places, "gatewayd.service", told("exit-code", "1")).unwrap();
+        }
+        for _ in 0..2 {
+            record_stop(&places, "gatewayd.service", told("signal", "KILL")).unwrap();
+        }
+        record_stop(&places, "gatewayd.service", told("exit-code", "1")).unwrap();
+        let words: Vec<_> = crate::look::reasons(&places).into_iter().map(|line| line.word).collect();
+        assert_eq!(words, ["service-failed", "service-killed", "service-killed", "service-failed"]);
     }
 
     #[test]

@@ -332,6 +332,7 @@ impl<'s> Sitting<'s> {
                 self.screen.is(Terminal::Dumb);
                 self.walk.turn_page(dumb::PAGE);
                 self.screen.anew();
+                self.screen.asked = None;
                 self.screen.ask()?;
                 Ok(Ok(()))
             }

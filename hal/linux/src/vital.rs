@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 
 /// How often the thread comes round.
 const ROUND: Duration = Duration::from_millis(500);
+/// A thread that comes round so late was stopped with the whole program; its parts could not show life either.
+const STOPPED: Duration = Duration::from_secs(2);
 
 /// A vital part of a program.
 #[derive(Debug, Clone)]
@@ -84,6 +86,7 @@ struct Watch<L> {
     guard: Guard,
     service: Service,
     parts: Vec<(PartId, Pulse, Sign)>,
+    turned: Instant,
     log: L,
 }
 
@@ -94,7 +97,7 @@ impl<L: FnMut(&str)> Watch<L> {
             (guard.keeper().add(now, &name, silent), pulse, sign)
         });
         let parts = parts.collect();
-        Self { guard, service, parts, log }
+        Self { guard, service, parts, turned: now, log }
     }
 
     fn run(mut self) {
@@ -105,14 +108,16 @@ impl<L: FnMut(&str)> Watch<L> {
     }
 
     fn turn(&mut self, now: Instant) {
+        let stopped = now.saturating_duration_since(self.turned) >= STOPPED;
+        self.turned = now;
         let mut ended = Vec::new();
         for (id, pulse, seen) in &mut self.parts {
             let sign = pulse.sign();
-            if std::mem::replace(seen, sign) != sign {
-                match sign {
-                    Sign::Rounds(_) => self.guard.keeper().beat(now, *id),
-                    Sign::Ended => ended.push(Input::Retire(*id)),
-                }
+            let before = std::mem::replace(seen, sign);
+            match sign {
+                Sign::Rounds(_) if sign != before || stopped => self.guard.keeper().beat(now, *id),
+                Sign::Ended if sign != before => ended.push(Input::Retire(*id)),
+                Sign::Rounds(_) | Sign::Ended => {}
             }
         }
         for input in ended.into_iter().chain([Input::Tick]) {
@@ -251,7 +256,9 @@ mod tests {
         let (engine, control) = (program.engine.clone(), program.control.clone());
         program.round(&[&engine, &control]);
         program.now += 5 * SECOND;
-        program.round(&[&engine, &control]);
-        assert_eq!(program.told.try_iter().count(), 0, "each had come round when it was looked at");
+        program.round(&[]);
+        assert_eq!(program.told.try_iter().count(), 0, "they had no more time than who looks");
+        (0..5).for_each(|_| program.round(&[&control]));
+        assert_eq!(program.told.try_iter().count(), 1, "from then on they have to show life again");
     }
 }

@@ -205,7 +205,10 @@ fn compose(name: &str, flavour: Flavour, built: Option<&Path>, out: &Path) -> Re
     drop(std::fs::remove_dir_all(out));
     std::fs::create_dir_all(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
 
-    let ours = programs::present()?;
+    let mut ours = programs::present()?;
+    if flavour == Flavour::Debug {
+        ours.push(programs::HOLD);
+    }
     let (built, init) = match built {
         Some(folder) => (folder.to_owned(), programs::read_init(&folder.join("init"))?),
         None => {

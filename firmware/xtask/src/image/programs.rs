@@ -23,6 +23,9 @@ const PROGRAMS: [Program; 3] = [
     Program { package: "otad", binary: "otad", path: "usr/bin/otad" },
 ];
 
+/// Only on debug images: it holds one thread of a program, so that drills have a deadlock. An example, so that no release can have it.
+pub const HOLD: Program = Program { package: "linux", binary: "hold", path: "usr/bin/hold" };
+
 /// The programs that the workspace has.
 ///
 /// # Errors
@@ -49,6 +52,13 @@ enum Linking {
 /// # Errors
 /// If one does not build.
 pub fn build(programs: &[Program], arch: Arch, epoch: u64) -> Result<PathBuf> {
+    let (examples, programs): (Vec<Program>, Vec<Program>) =
+        programs.iter().partition(|program| **program == HOLD);
+    for example in examples {
+        let wanted = ["-p", example.package, "--example", example.binary];
+        let built = compile(&wanted, arch, epoch, Linking::Shared)?;
+        std::fs::copy(built.join("examples").join(example.binary), built.join(example.binary))?;
+    }
     let packages: Vec<_> = programs.iter().flat_map(|program| ["-p", program.package]).collect();
     compile(&packages, arch, epoch, Linking::Shared)
 }

@@ -164,11 +164,8 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "program-without-recipe",
-        file: "Cargo.toml",
-        change: Change::Replace(
-            "    \"firmware/gatewayd\",\n",
-            "    \"firmware/gatewayd\",\n    \"ota/otad\",\n",
-        ),
+        file: "yocto/meta-gantry/recipes-gantry/gantry/otad_0.1.0.bb",
+        change: Change::Replace("\"ota/otad\"", "\"ota/other\""),
         checks: &[Check::Crates],
         only: None,
         says: "the workspace has ota/otad and no recipe builds it",

@@ -256,7 +256,7 @@ mod tests {
     fn modules_of_the_initrd_keep_their_order_and_a_watchdog_s_driver_comes_late() {
         let text = figures(&board("x86-rack"));
 
-        let early = "GANTRY_MODULES_EARLY = \"nvme ahci sd_mod dm-mod dm-verity squashfs\"\n";
+        let early = "GANTRY_MODULES_EARLY = \"nvme ahci sd_mod sha256-ssse3 dm-mod dm-verity squashfs\"\n";
         assert!(text.contains(early), "{text}");
         assert!(text.contains("GANTRY_MODULES_LATE = \"iTCO_wdt\"\n"), "{text}");
     }

@@ -13,6 +13,7 @@ IMAGE_INSTALL = "\
     kernel-modules \
     kmod \
     nftables \
+    otad \
     systemd \
     udev \
     util-linux-fsck \

@@ -19,10 +19,11 @@ LIBVPX_TARGET:x86-64 = "--target=x86_64-linux-gcc --as=nasm"
 LIBVPX_TARGET:aarch64 = "--target=arm64-linux-gcc"
 
 # libvpx-native-sys has bindings of just this version; another one refuses its encoder at run time (VPX_ENCODER_ABI_VERSION).
+# It is linked statically, because codecs takes the place of its allocator; so there is no library of it on a box.
 # Its configure is its own, not autoconf's. It links with the compiler, so the linker is the compiler.
 do_configure() {
     export LD="${CC}"
-    ${S}/configure ${LIBVPX_TARGET} --prefix=${prefix} --libdir=${libdir} --enable-shared --disable-static \
+    ${S}/configure ${LIBVPX_TARGET} --prefix=${prefix} --libdir=${libdir} --disable-shared --enable-static \
         --enable-pic --enable-vp8 --disable-vp9 --enable-runtime-cpu-detect --enable-realtime-only \
         --size-limit=16384x16384 --disable-examples --disable-tools --disable-docs --disable-unit-tests --disable-install-docs
 }
@@ -34,5 +35,8 @@ do_compile() {
 do_install() {
     oe_runmake install DESTDIR=${D}
 }
+
+# All of it is in libvpx-dev and libvpx-staticdev.
+ALLOW_EMPTY:${PN} = "1"
 
 COMPATIBLE_HOST = "(x86_64|aarch64).*-linux"
