@@ -15,6 +15,8 @@ from gantry_rig.ports import free_port, free_range
 from gantry_rig.sip import Place
 
 SIP = 5060
+INSIDE, OUTSIDE = "10.0.2.15", "10.0.2.2"
+"""The box and this machine in QEMU's user network, which hands out the first to who asks by DHCP."""
 MEDIA_PORTS = 24
 
 
@@ -53,7 +55,7 @@ class BoxProtocol(abc.ABC):
 class VirtualBox(Driver, BoxProtocol):
     """A box in QEMU: firmware variables, TPM and sockets stand in `folder`, where the disk is as well.
 
-    Its first network is QEMU's user network: ports of loopback are forwarded to it, and it reaches us as 10.0.2.2.
+    Its first network is QEMU's user network: ports of loopback are forwarded to it, and it reaches us as OUTSIDE.
     """
 
     bindings = {"qemu": QEMUDriver}  # noqa: RUF012
@@ -119,11 +121,11 @@ class VirtualBox(Driver, BoxProtocol):
         return (int(words[11]) + int(words[12])) / 100
 
     def place(self) -> Place:
-        return Place("127.0.0.1", self.sip, "10.0.2.2")
+        return Place("127.0.0.1", self.sip, OUTSIDE)
 
     @property
     def public(self) -> str | None:
-        return "127.0.0.1"
+        return INSIDE
 
     @property
     def media(self) -> range | None:

@@ -48,7 +48,7 @@ class Conference:
         ports = f'[media]\nports = "{media.start}-{media.stop - 1}"\n' if media else ""
         configuration = (
             f'[gateway]\ndomains = ["{DOMAIN}"]\n{address}{ports}'
-            f'[log]\nlevel = "debug"\n'
+            f'[log]\nlevel = "info"\n'
             f'[[tokens]]\nname = "rig"\nvalue = "{TOKEN}"\ntrust = "trusted"\n'
             f'[[connectors]]\nname = "meet"\nkind = "interop"\nurl = "{self.url}"\n'
             f'ca_file = "/var/lib/gantry/gatewayd/{CA}"\n'

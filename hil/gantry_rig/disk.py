@@ -81,6 +81,16 @@ class Disk:
         asked = ["debugfs", "-c", "-R", f"cat {path}", self._at(part)]
         return subprocess.run(asked, check=True, capture_output=True, text=True).stdout
 
+    def journal(self) -> str:
+        """The end of the box's journal, read from its disk: a release has nobody to ask."""
+        with tempfile.TemporaryDirectory() as scratch:
+            asked = ["debugfs", "-c", "-R", f"rdump /journal {scratch}", self._at("DATA")]
+            subprocess.run(asked, check=True, capture_output=True)
+            shown = ["journalctl", "-q", "--no-pager", "-b", "-o", "short-monotonic", "-n", "2000", "-D"]
+            found = [*Path(scratch).glob("journal/*")]
+            said = [subprocess.run([*shown, folder], capture_output=True, text=True).stdout for folder in found]
+            return "".join(said)
+
     def garble(self, part: str, at: int, length: int) -> None:
         """Overwrites `length` bytes of a partition, as a disk that wears out does."""
         with self.path.open("r+b") as disk:

@@ -1,9 +1,12 @@
 """Ports that are free for now. The kernel hands out ephemeral ones in a circle, so that nobody else gets them soon."""
 
+import random
 import socket
 from contextlib import ExitStack
 
 TRIES = 64
+MEDIA = range(40000, 50000)
+"""Where a gateway has its media unless it is told otherwise; its signalling has the ports below."""
 
 
 def free_port() -> int:
@@ -21,9 +24,9 @@ def free_port() -> int:
 
 
 def free_range(count: int) -> range:
-    """As many UDP ports in a row, the first one even."""
+    """As many UDP ports in a row that the gateway's media may use, the first one even."""
     for _ in range(TRIES):
-        first = free_port() & ~1
+        first = random.randrange(MEDIA.start, MEDIA.stop - count, 2)
         with ExitStack() as stack:
             try:
                 for port in range(first, first + count):

@@ -37,6 +37,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"{name:<44} {value}")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Keeps the journal of a box that a test failed on."""
+    report = yield
+    strategy = getattr(item, "funcargs", {}).get("strategy")
+    if report.failed and isinstance(strategy, GantryStrategy) and strategy.disk is not None:
+        kept = RIG / "failed"
+        kept.mkdir(parents=True, exist_ok=True)
+        (kept / f"{item.name}.journal").write_text(strategy.disk.journal())
+    return report
+
+
 @pytest.fixture(scope="session")
 def board(target: Target) -> str:
     """The board of the box in this rig."""
