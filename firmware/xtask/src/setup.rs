@@ -196,8 +196,19 @@ pub fn cargo_tool(package: &str, subcommand: &str) -> Result<()> {
     Cargo::new("install").args(["--locked", package]).run()
 }
 
+/// Whether a package is there; one that is named without an architecture for this machine's own.
 fn is_installed(package: &str) -> bool {
-    Program::new("dpkg-query").args(["-W", "-f=${Status}", package]).succeeds_with("install ok installed")
+    let read = |program: &str, arguments: &[&str]| {
+        let said = Program::new(program).args(arguments).read().unwrap_or_default();
+        String::from_utf8_lossy(&said).trim().to_owned()
+    };
+    let native = read("dpkg", &["--print-architecture"]);
+    let found = read("dpkg-query", &["-W", "-f=${Status} ${Architecture}\n", package]);
+    let good = |line: &str| {
+        line.strip_prefix("install ok installed ")
+            .is_some_and(|arch| package.contains(':') || arch == "all" || arch == native)
+    };
+    found.lines().any(good)
 }
 
 fn is_root() -> bool {
