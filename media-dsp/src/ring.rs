@@ -72,6 +72,11 @@ impl<T: Item> Ring<T> {
         true
     }
 
+    /// Nothing waits in it.
+    pub fn is_empty(&self) -> bool {
+        self.lock().queue.is_empty()
+    }
+
     /// The oldest item, if there is one.
     pub fn try_pop(&self) -> Option<T> {
         self.lock().pop()

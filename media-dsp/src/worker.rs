@@ -7,7 +7,7 @@
 use crate::graph::{Graph, Input};
 use crate::message::{Command, Report};
 use crate::ring::{Item, Ring, Taken};
-use base::{Machine, Output, Pulse, earliest, limits};
+use base::{Machine, MediaKind, Output, Pulse, earliest, limits};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 const RING_OTHERS: usize = 4096;
 /// A worker that has nothing to do comes round so often all the same, to show that it lives.
 const ROUND: Duration = Duration::from_millis(500);
+
+/// How long sound may wait for that of other streams that is worked on next, so that the engine wakes up once for all of them.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// Called from the worker's thread whenever reports wait. It must be quick and must not block.
 pub type Waker = Box<dyn Fn() + Send>;
@@ -102,6 +105,7 @@ impl End {
 
     fn turn(&self, mut graph: Graph) {
         let mut wake = None;
+        let mut untold: Option<Instant> = None;
         loop {
             self.pulse.beat();
             let round = Instant::now() + ROUND;
@@ -111,22 +115,23 @@ impl End {
                 Taken::TimedOut => Input::Timeout,
                 Taken::Closed => return,
             };
-            let mut told = false;
             wake = graph.step(Instant::now(), input, |output| {
                 let Output::Event(mut report) = output;
                 if let Report::Stats(stats) = &mut report {
                     stats.dropped = self.commands.dropped() + self.reports.dropped();
                 }
-                let is_frame = report.is_frame();
+                let is_picture = report.is_picture();
                 self.reports.push(report);
-                // A frame leaves at once: the largest layer must not wait until the smaller ones are encoded as well.
-                if is_frame {
+                // A picture leaves at once: the largest layer must not wait until the smaller ones are encoded as well.
+                if is_picture {
                     (self.waker)();
                 } else {
-                    told = true;
+                    untold.get_or_insert_with(Instant::now);
                 }
             });
-            if told {
+            let late = |since: Instant| since.elapsed() >= GATHER;
+            if untold.is_some_and(late) || untold.is_some() && self.commands.is_empty() {
+                untold = None;
                 (self.waker)();
             }
         }
@@ -150,6 +155,12 @@ impl Item for Command {
         let same = source == lost;
         frame.contiguous &= !same;
         same
+    }
+}
+
+impl Report {
+    fn is_picture(&self) -> bool {
+        matches!(self, Report::Frame { frame, .. } if frame.codec.kind() != MediaKind::Audio)
     }
 }
 

@@ -14,6 +14,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "virtual time must begin at some moment"))]
 
 pub mod alias;
+pub mod beat;
 pub mod cause;
 pub mod frame;
 pub mod ids;
@@ -25,6 +26,7 @@ pub mod pulse;
 pub mod secret;
 
 pub use alias::Alias;
+pub use beat::Beat;
 pub use cause::{Cause, Fault, Kind};
 pub use frame::{Codec, EncodedFrame, MediaKind, MediaTime, Size};
 pub use machine::{Machine, Output, earliest};

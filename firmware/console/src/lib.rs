@@ -30,6 +30,7 @@ pub mod protocol;
 pub mod serial;
 pub mod serve;
 pub mod skin;
+pub mod stamping;
 pub mod store;
 #[cfg(test)]
 mod testing;

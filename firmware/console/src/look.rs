@@ -6,6 +6,7 @@ use crate::files;
 use crate::gateway;
 use crate::places::Places;
 use crate::protocol::Nic;
+use crate::stamping;
 use crate::world::{Clock, Configured, Disk, Gateway, Identity, PortRange, ReasonLine, Sensor, Sync, World};
 use board::Board;
 use domain::appliance::request::{Answer, What};
@@ -110,6 +111,7 @@ fn nics(places: &Places) -> Vec<Nic> {
                 link: link(&folder),
                 addresses: own.take(SHOWN).collect(),
                 gateway: gateways.iter().find(|(device, _)| of(device)).map(|(_, gateway)| *gateway),
+                stamps: stamping::found(places, name.as_str()),
                 name: name.to_string(),
             }
         })

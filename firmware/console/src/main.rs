@@ -9,8 +9,9 @@ use console::places::Places;
 use console::protocol::{Ask, Hidden, Reply, Where};
 use console::serial::Terminal;
 use console::words::{self, Command, Form};
-use console::{apply, life, notes, panel, serial, serve};
+use console::{apply, life, notes, panel, serial, serve, stamping};
 use domain::appliance::request::What;
+use linux::stamping::LinuxProver;
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use std::io::{BufRead, IsTerminal, Read, Write};
 use std::path::Path;
@@ -24,6 +25,7 @@ panel                   the set-up on the front panel
 apply <what>            does what was asked for: network, time, host-name, reboot, power-off, factory-reset, resume;
                         boot and forget at every start
 record-stop <unit>      writes down why a service stopped
+prove-stamps          finds out who stamps the packets of each network card
 record-start, record-end   why the box restarted, and that it ends in good order
 ";
 
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         ["serial", ref rest @ ..] => serial(rest, &places),
         ["panel"] => panel::run(&places).map(|()| ExitCode::SUCCESS),
         ["apply", what] => apply(what, &places),
+        ["prove-stamps"] => prove_stamps(&places),
         ["record-stop", unit] => record_stop(unit, &places),
         ["record-start"] => life::start(&places).map(|line| say_all(&line.text)),
         ["record-end"] => {
@@ -104,6 +107,12 @@ fn apply(what: &str, places: &Places) -> Result<ExitCode> {
 fn record_stop(unit: &str, places: &Places) -> Result<ExitCode> {
     let line = notes::record_stop(places, unit, |name| std::env::var(name).ok()).context("reasons")?;
     line.into_iter().for_each(|line| eprintln!("{}", line.text));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn prove_stamps(places: &Places) -> Result<ExitCode> {
+    let proofs = stamping::run(places, &mut LinuxProver).context("who stamps packets")?;
+    proofs.iter().for_each(|proof| println!("{proof}"));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -99,6 +99,12 @@ impl Places {
         self.at("/run/gantry/applied")
     }
 
+    /// Who stamps the packets of each network card, and why.
+    #[must_use]
+    pub fn stamping(&self) -> PathBuf {
+        self.answers().join("stamping")
+    }
+
     /// What was noticed while the box ran: a line a file may be appended to by each service.
     #[must_use]
     pub fn notes(&self) -> PathBuf {

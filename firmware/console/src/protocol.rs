@@ -323,6 +323,8 @@ pub struct Nic {
     pub addresses: Vec<String>,
     /// Its IPv4 gateway.
     pub gateway: Option<Ipv4Addr>,
+    /// Who stamps its packets, and why, once that was found out.
+    pub stamps: Option<String>,
 }
 
 impl Reply {

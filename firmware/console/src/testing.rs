@@ -106,6 +106,7 @@ pub fn world() -> World {
         link: link.into(),
         addresses: Vec::new(),
         gateway: None,
+        stamps: None,
     };
     let known = |state, revision| SlotStatus::Known { state, revision };
     World {

@@ -95,6 +95,7 @@ fn network(world: &World) -> Reply {
         rows.push(Row::new(nic.name.as_str(), format!("{}, {}", nic.link, nic.mac)));
         rows.extend(nic.addresses.iter().map(|address| Row::new("  address", address)));
         rows.extend(nic.gateway.iter().map(|gateway| Row::new("  gateway", gateway)));
+        rows.extend(nic.stamps.iter().map(|stamps| Row::new("  stamps", stamps)));
     }
     let dns = if world.dns.is_empty() { "none".to_owned() } else { world.dns.join(" ") };
     rows.push(Row::new("DNS servers", dns));

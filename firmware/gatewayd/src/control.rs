@@ -8,6 +8,7 @@
 //! none is answered with what can be asked; who asks nothing, or does not read the answer, is hung up on.
 
 use crate::engine::event::Event;
+use crate::net::departure::Departures;
 use crate::start::Listening;
 use anyhow::{Context, Result, bail};
 use base::Pulse;
@@ -52,6 +53,8 @@ pub struct Status {
     pub lingering: BTreeMap<&'static str, u64>,
     /// Calls that ended, the newest last; at most [`REMEMBERED`].
     pub ended: Vec<EndedCall>,
+    /// When packets really left, of a sample of them.
+    pub departures: Departed,
     /// Mean time from a picture's arrival to what was made of it, in milliseconds.
     pub picture_latency_ms: Option<f64>,
     /// What was counted since the start.
@@ -67,6 +70,38 @@ pub enum Taking {
     Calls,
     /// A drain was asked for.
     Nothing,
+}
+
+/// When packets really left.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Departed {
+    /// Packets that network cards stamped.
+    pub hardware: u64,
+    /// Packets that the kernel stamped.
+    pub software: u64,
+    /// What the kernel's queues took on average, in microseconds.
+    pub queued_us: Option<f64>,
+}
+
+impl Departed {
+    /// Adds another shard's.
+    fn add(&mut self, other: Self) {
+        let total = |one: &Self| one.queued_us.map(|mean| mean * one.software as f64);
+        let both = [total(self), total(&other)].into_iter().flatten().reduce(|a, b| a + b);
+        self.hardware += other.hardware;
+        self.software += other.software;
+        self.queued_us = both.map(|total| total / self.software as f64);
+    }
+}
+
+impl From<Departures> for Departed {
+    fn from(departures: Departures) -> Self {
+        Self {
+            hardware: departures.hardware,
+            software: departures.software,
+            queued_us: departures.mean_queued().map(|queued| queued.as_secs_f64() * 1e6),
+        }
+    }
 }
 
 /// A drain that is asked for on the socket.
@@ -154,6 +189,7 @@ impl Status {
             .for_each(|(name, count)| *self.lingering.entry(name).or_default() += count);
         other.counters.into_iter().for_each(|(name, count)| *self.counters.entry(name).or_default() += count);
         self.ended.extend(other.ended);
+        self.departures.add(other.departures);
         self.picture_latency_ms = self.picture_latency_ms.or(other.picture_latency_ms);
     }
 }

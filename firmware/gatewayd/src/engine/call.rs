@@ -8,6 +8,7 @@
 use super::leg::{CallerLeg, LegOutput, LegStep, step_conference};
 use crate::media::{MeetingKey, Plane};
 use crate::net::ports::PooledUdp;
+use crate::net::udp::Reading;
 use base::ids::{CallId, SessionId, StreamId};
 use base::leg::{
     HttpReply, HttpRequest, Join, LegCommand, LegEffect, LegEvent, LegInput, Port, RecvStream, Transmit,
@@ -203,6 +204,25 @@ impl Call {
         }
     }
 
+    /// Some of its sockets are read on the beat.
+    pub fn is_on_the_beat(&self) -> bool {
+        let mut sockets = self.caller_sockets.iter().chain(&self.conference_socket);
+        sockets.any(|socket| socket.udp.reading() == Reading::OnTheBeat)
+    }
+
+    /// Sound is played out on the beat, so that is when it is read, alone as it is on its port. What comes from the conference
+    /// shares one port with pictures, and those can't wait: it is read on the beat while there are none.
+    fn set_reading(&mut self, plan: &MediaPlan) {
+        let sounds = plan.up.sound.is_some() && plan.down.sound.is_some();
+        let pictures = plan.up.picture.is_some() || plan.down.picture.is_some();
+        let on_the_beat = |is: bool| if is { Reading::OnTheBeat } else { Reading::AtOnce };
+        let [sound, ..] = &mut self.caller_sockets;
+        sound.udp.set_reading(on_the_beat(sounds));
+        if let Some(socket) = &mut self.conference_socket {
+            socket.udp.set_reading(on_the_beat(sounds && !pictures));
+        }
+    }
+
     fn transmit(&mut self, side: Side, packet: Transmit) {
         if let Some(socket) = self.socket(side, packet.port) {
             socket.udp.queue(packet.to, packet.data);
@@ -330,6 +350,7 @@ impl<F: FnMut(Wish)> Turn<'_, F> {
 
     fn plan(&mut self, plan: MediaPlan) {
         debug!(?plan, "plan");
+        self.call.set_reading(&plan);
         let route = self.call.machine.route();
         let meeting = route.map(|(_, connector, meeting)| MeetingKey {
             connector: connector.to_owned(),

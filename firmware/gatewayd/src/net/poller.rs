@@ -35,19 +35,25 @@ pub struct Watch {
 /// What a socket waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Awaited {
+    /// Nothing.
+    Nothing,
     /// Something to read.
     Packets,
-    /// That, and room to write.
-    PacketsAndRoom,
+    /// Room to write.
+    Room,
+    /// Either.
+    PacketsOrRoom,
 }
 
 impl Awaited {
     fn event(self, token: Token) -> EpollEvent {
         let flags = match self {
-            Self::Packets => EpollFlags::EPOLLIN | EpollFlags::EPOLLET,
-            Self::PacketsAndRoom => EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLET,
+            Self::Nothing => EpollFlags::empty(),
+            Self::Packets => EpollFlags::EPOLLIN,
+            Self::Room => EpollFlags::EPOLLOUT,
+            Self::PacketsOrRoom => EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT,
         };
-        EpollEvent::new(flags, token.0)
+        EpollEvent::new(flags | EpollFlags::EPOLLET, token.0)
     }
 }
 
@@ -141,7 +147,7 @@ mod tests {
         let (mut poller, socket) = (Poller::new().unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
         let watch = poller.add(&socket, Token(7)).unwrap();
         assert_eq!(next(&mut poller).await, None, "there is room, but nobody asked");
-        watch.wait_for(&socket, Awaited::PacketsAndRoom).unwrap();
+        watch.wait_for(&socket, Awaited::PacketsOrRoom).unwrap();
         let told = Ready { token: Token(7), readable: false, writable: true };
         assert_eq!(next(&mut poller).await, Some(vec![told]));
         watch.wait_for(&socket, Awaited::Packets).unwrap();

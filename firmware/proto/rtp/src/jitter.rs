@@ -3,6 +3,7 @@
 //! Each packet's transit (arrival less timestamp) is compared with the least of the last seconds; a histogram of the
 //! differences, which forgets slowly, gives the delay that all but 3 % of the packets keep to. It grows within a few
 //! late packets by concealing once, and shrinks by a frame at most once a second, first where a frame is lost anyway.
+//! What is due is played out at the next [`Beat`], so that the streams of many calls are worked on together.
 //!
 //! ```text
 //!           packet                    5 frames concealed, still nothing
@@ -14,7 +15,7 @@
 mod delay;
 
 use crate::packet::{SeqNo, Timestamp};
-use base::limits;
+use base::{Beat, limits};
 use delay::Delay;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -74,6 +75,7 @@ pub struct JitterStats {
 #[derive(Debug)]
 pub struct JitterBuffer<T> {
     clock: u32,
+    beat: Beat,
     seq: SeqNo,
     ts: Timestamp,
     packets: BTreeMap<i64, Entry<T>>,
@@ -124,11 +126,12 @@ struct Playing {
 }
 
 impl<T> JitterBuffer<T> {
-    /// A buffer for an RTP clock of `clock` Hz.
+    /// A buffer for an RTP clock of `clock` Hz, whose frames are played out on `beat`.
     #[must_use]
-    pub fn new(clock: u32) -> Self {
+    pub fn new(clock: u32, beat: Beat) -> Self {
         Self {
             clock: clock.max(1),
+            beat,
             seq: SeqNo::default(),
             ts: Timestamp::default(),
             packets: BTreeMap::new(),
@@ -175,7 +178,7 @@ impl<T> JitterBuffer<T> {
     /// Hands out what is due by `now`; call until `None`.
     pub fn pop(&mut self, now: Instant) -> Option<Playout<T>> {
         while let State::Playing(mut playing) = self.state {
-            if now < playing.due {
+            if now < self.beat.at_or_after(playing.due) {
                 return None;
             }
             let step = self.play(&mut playing);
@@ -194,7 +197,7 @@ impl<T> JitterBuffer<T> {
     #[must_use]
     pub fn poll_at(&self) -> Option<Instant> {
         match self.state {
-            State::Playing(playing) => Some(playing.due),
+            State::Playing(playing) => Some(self.beat.at_or_after(playing.due)),
             State::Empty | State::Paused { .. } => None,
         }
     }

@@ -3,7 +3,7 @@
 use crate::clock::{PeerClock, Report, StreamClock};
 use crate::keyframes::Wanted;
 use crate::sound::Sound;
-use base::{Codec, EncodedFrame, MediaKind, MediaTime, earliest, limits};
+use base::{Beat, Codec, EncodedFrame, MediaKind, MediaTime, earliest, limits};
 use bytes::Bytes;
 use std::time::Instant;
 use str0m::format::Codec as RtcCodec;
@@ -40,14 +40,14 @@ struct Loss {
 }
 
 impl Slot {
-    pub fn new(mid: Mid, kind: MediaKind) -> Self {
+    pub fn new(mid: Mid, kind: MediaKind, beat: Beat) -> Self {
         Self {
             mid,
             name: mid.to_string(),
             kind,
             clock: StreamClock::default(),
             wanted: Wanted::default(),
-            sound: Sound::new(),
+            sound: Sound::new(beat),
             loss: Loss::default(),
         }
     }

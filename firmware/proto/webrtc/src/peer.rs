@@ -18,7 +18,7 @@ use crate::outgoing::{Outgoing, Verdict};
 use crate::stats::TrackStats;
 use crate::unsent::Unsent;
 use base::leg::Direction;
-use base::{EncodedFrame, Machine, MediaKind, Output, Size, earliest};
+use base::{Beat, EncodedFrame, Machine, MediaKind, Output, Size, earliest};
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -287,7 +287,7 @@ impl Peer {
         let mut slots = Vec::new();
         for kind in receive_kinds(&config.offer) {
             let mid = api.add_media(rtc_kind(kind), RtcDirection::RecvOnly, None, None, None);
-            slots.push(Slot::new(mid, kind));
+            slots.push(Slot::new(mid, kind, Beat::of(config.epoch)));
         }
         let (offer, pending) = api.apply().ok_or(PeerError::NothingToOffer)?;
         let peer = Self {

@@ -1,6 +1,6 @@
 //! Received sound on its way through the jitter buffer: packets as they come in, frames at a steady pace out.
 
-use base::{Codec, EncodedFrame, MediaTime};
+use base::{Beat, Codec, EncodedFrame, MediaTime};
 use bytes::Bytes;
 use rtp::jitter::{JitterBuffer, Playout};
 use std::time::{Duration, Instant};
@@ -15,8 +15,9 @@ pub(crate) struct Sound {
 }
 
 impl Sound {
-    pub fn new() -> Self {
-        Self { buffer: JitterBuffer::new(HZ), last: None }
+    /// Sound that is played out on `beat`.
+    pub fn new(beat: Beat) -> Self {
+        Self { buffer: JitterBuffer::new(HZ, beat), last: None }
     }
 
     /// Takes the packet with this sequence number and timestamp.
@@ -70,7 +71,7 @@ mod tests {
     #[test]
     fn a_lost_packet_is_one_empty_frame_at_its_own_time() {
         let start = Instant::now();
-        let mut sound = Sound::new();
+        let mut sound = Sound::new(Beat::of(start));
         let ms = Duration::from_millis;
         for n in (0..10_u32).filter(|n| *n != 5) {
             let captured = MediaTime::from_duration(ms(20 * u64::from(n)));

@@ -157,6 +157,9 @@ impl Shard {
         if let Some(cause) = slot.call.ended {
             return self.forget(now, id, cause);
         }
+        if self.next_beat.is_none() && slot.call.is_on_the_beat() {
+            self.next_beat = Some(self.beat.after(now));
+        }
         let wake = slot.call.wake();
         if wake != slot.wake {
             if let Some(old) = slot.wake {

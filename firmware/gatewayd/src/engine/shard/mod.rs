@@ -21,13 +21,14 @@ use crate::control::EndedCall;
 use crate::media::{Plane, PlaneEvent};
 use crate::net::batch::{BATCH, Receiver};
 use crate::net::clock::ClockPair;
+use crate::net::departure::Departures;
 use crate::net::poller::{Poller, Ready, Token};
 use crate::net::ports::Ports;
-use crate::net::udp::Waiting;
+use crate::net::udp::{Reading, Waiting};
 use base::ids::{CallId, SessionId};
 use base::leg::Port;
 use base::machine::earliest;
-use base::{Pulse, Seed, limits};
+use base::{Beat, Pulse, Seed, limits};
 use domain::call::{CallInput, Operator};
 use domain::config::Config;
 use domain::media::Side;
@@ -87,6 +88,11 @@ pub struct Shard {
     sessions: HashMap<SessionId, CallId>,
     sockets: HashMap<Token, (CallId, Side, Port)>,
     wakes: BTreeSet<(Instant, CallId)>,
+    beat: Beat,
+    /// When the sockets that are read on the beat are read next.
+    next_beat: Option<Instant>,
+    /// When what it sent really left.
+    pub(super) departures: Departures,
     /// What sessions told and nobody has read yet.
     told: VecDeque<(SessionId, SessionEvent)>,
     /// Sockets that have something, or may have.
@@ -115,13 +121,16 @@ impl Shard {
     /// A shard with no calls.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let (rng, next_call) = (ChaCha12Rng::from_seed(parts.seed.0), 1);
+        let (rng, beat, next_call) = (ChaCha12Rng::from_seed(parts.seed.0), Beat::of(parts.epoch), 1);
         Self {
             parts,
             calls: HashMap::new(),
             sessions: HashMap::new(),
             sockets: HashMap::new(),
             wakes: BTreeSet::new(),
+            beat,
+            next_beat: None,
+            departures: Departures::default(),
             told: VecDeque::new(),
             unread: VecDeque::new(),
             receiver: Receiver::new(BATCH, limits::DATAGRAM_BYTES),
@@ -159,7 +168,7 @@ impl Shard {
 
     async fn next(&mut self) -> Event {
         let call = self.wakes.first().map(|(at, _)| *at);
-        let wake = earliest(call, earliest(self.parts.sip.wake(), self.lingers));
+        let wake = earliest(earliest(call, self.next_beat), earliest(self.parts.sip.wake(), self.lingers));
         let round = Instant::now() + ROUND;
         let sleep = tokio::time::sleep_until(wake.map_or(round, |wake| wake.min(round)).into());
         tokio::select! {
@@ -189,6 +198,7 @@ impl Shard {
             Event::Ask(answer) => drop(answer.send(status::read(self, now))),
             Event::Drain { deadline } => self.drain(now, deadline),
         }
+        self.read_on_the_beat(now);
         self.read_sockets();
         self.read_sessions(now);
         self.wake(now);
@@ -245,6 +255,21 @@ impl Shard {
         }
     }
 
+    /// Looks at the sockets that nobody tells of, when it is time.
+    fn read_on_the_beat(&mut self, now: Instant) {
+        if self.next_beat.is_none_or(|beat| now < beat) {
+            return;
+        }
+        let before = self.unread.len();
+        for (token, (call, side, port)) in &self.sockets {
+            let socket = self.calls.get_mut(call).and_then(|slot| slot.call.socket(*side, *port));
+            if socket.is_some_and(|socket| socket.udp.reading() == Reading::OnTheBeat) {
+                self.unread.push_back(*token);
+            }
+        }
+        self.next_beat = (self.unread.len() > before).then(|| self.beat.after(now));
+    }
+
     /// Reads a little from each socket that has something, so that a flood on one does not starve the others. What is left
     /// waits for the next turn.
     fn read_sockets(&mut self) {
@@ -271,6 +296,7 @@ impl Shard {
         let Some(slot) = self.calls.get_mut(&id) else { return Waiting::Nothing };
         let Some(socket) = slot.call.socket(side, port) else { return Waiting::Nothing };
         let waiting = socket.udp.receive(&mut self.receiver);
+        self.departures.add(socket.udp.departures());
         let clocks = ClockPair::read();
         let receiver = std::mem::take(&mut self.receiver);
         self.guarded(clocks.now(), id, |call, plane, wishes| {

@@ -33,7 +33,7 @@ struct Heard {
 fn listen(mut packets: Vec<(Duration, Sent)>, until: Duration) -> (Vec<Heard>, JitterBuffer<u32>) {
     packets.sort_by_key(|(arrives, _)| *arrives);
     let epoch = Instant::now();
-    let mut buffer = JitterBuffer::new(48_000);
+    let mut buffer = JitterBuffer::new(48_000, Beat::of(epoch));
     let mut heard = Vec::new();
     let mut packets = packets.into_iter().peekable();
     loop {
@@ -230,7 +230,8 @@ fn a_longer_frame_is_played_at_its_own_pace() {
 #[test]
 fn keys_between_the_packets_are_not_taken_for_loss() {
     // given a key's packets between those of the sound, which goes on, and then in its place
-    let (mut buffer, epoch, mut seq) = (JitterBuffer::new(8_000), Instant::now(), 0_u16);
+    let (epoch, mut seq) = (Instant::now(), 0_u16);
+    let mut buffer = JitterBuffer::new(8_000, Beat::of(epoch));
     let mut heard = Vec::new();
     for n in 0..200_u32 {
         let now = epoch + FRAME * n;
@@ -251,10 +252,26 @@ fn keys_between_the_packets_are_not_taken_for_loss() {
 }
 
 #[test]
+fn streams_of_any_phase_are_played_out_on_one_beat_and_keep_their_pace() {
+    // given two senders whose packets come 7.3 ms apart
+    let apart = Duration::from_micros(7_300);
+    let senders = [Duration::ZERO, apart].map(|phase| {
+        let packets = sender(100).into_iter().map(|sent| (phase + sent.at, sent));
+        listen(packets.collect(), phase + FRAME * 100).0
+    });
+    // then each is heard on the beat, frame by frame
+    for heard in &senders {
+        assert!(heard.iter().all(|one| one.at.as_nanos().is_multiple_of(Beat::STEP.as_nanos())));
+        assert!(heard.windows(2).all(|two| two[1].at - two[0].at == FRAME));
+    }
+    assert!(senders.iter().all(|heard| heard.len() >= 98), "nothing is lost by it");
+}
+
+#[test]
 fn nothing_that_is_pushed_makes_it_panic_or_grow() {
     let mut rng = ChaCha12Rng::from_seed([9; 32]);
-    let mut buffer = JitterBuffer::new(8_000);
     let mut now = Instant::now();
+    let mut buffer = JitterBuffer::new(8_000, Beat::of(now));
     let (mut seq, mut ts) = (0_u16, 0_u32);
     for _ in 0..200_000 {
         match rng.random_range(0..8) {

@@ -12,7 +12,7 @@ use crate::payload::{After, Arrival, Picture, audio, h264, vp8};
 use crate::reorder::ReorderBuffer;
 use crate::session::config::{Format, RecvFormat};
 use crate::srtp::Rejected;
-use base::{Codec, EncodedFrame, MediaKind, MediaTime};
+use base::{Beat, Codec, EncodedFrame, MediaKind, MediaTime};
 use bytes::Bytes;
 use std::time::Instant;
 
@@ -244,7 +244,8 @@ impl RtpSession {
             self.stats.malformed += 1;
             return;
         }
-        let fresh = || Sound { codec, jitter: JitterBuffer::new(codec.rtp_clock()) };
+        let beat = Beat::of(self.epoch);
+        let fresh = || Sound { codec, jitter: JitterBuffer::new(codec.rtp_clock(), beat) };
         let sound = self.recv.sound.get_or_insert_with(fresh);
         if sound.codec.rtp_clock() != codec.rtp_clock() {
             *sound = fresh();
