@@ -33,6 +33,8 @@ pub struct Board {
     pub name: Name,
     /// What a person calls it.
     pub title: String,
+    /// What its firmware calls it (SMBIOS 3.7, 7.2, product name): an installer writes to no other box.
+    pub product: String,
     /// What its processor runs.
     pub arch: Arch,
     /// Where it learns who it is.

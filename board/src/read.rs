@@ -66,6 +66,7 @@ struct Document {
 struct Head {
     name: Name,
     title: String,
+    product: String,
     arch: Arch,
 }
 
@@ -108,8 +109,22 @@ pub(crate) fn read(text: &str) -> Result<Board, Problems> {
 
 fn board(document: Document) -> Board {
     let Document { board, identity, serial, nics, watchdogs, panel, sensors, kernel, boot, disk } = document;
-    let Head { name, title, arch } = board;
-    Board { name, title, arch, identity, serial, nics, watchdogs, panel, sensors, kernel, boot, disk }
+    let Head { name, title, product, arch } = board;
+    Board {
+        name,
+        title,
+        product,
+        arch,
+        identity,
+        serial,
+        nics,
+        watchdogs,
+        panel,
+        sensors,
+        kernel,
+        boot,
+        disk,
+    }
 }
 
 /// The field that serde misses, if that is what it says.

@@ -94,7 +94,7 @@ fn every_wrong_field_is_told_at_once_with_its_place_and_a_way_out() {
         ("serial.device", "letters, digits"),
         ("nics[1].role", "`service`"),
         ("nics[2].path", "is missing"),
-        ("board.colour", "expected one of `name`, `title`, `arch`"),
+        ("board.colour", "expected one of `name`, `title`, `product`, `arch`"),
         ("disk.partitions[0].size_mib", "1 to 16777216"),
         ("watchdogs[0].timeout", "expected u16"),
     ] {

@@ -7,11 +7,12 @@
 
 use crate::setup;
 use crate::shell::{Program, target};
+use ::flash::identity::{FOLDER, GROUP, Identity, serial_number};
+use ::flash::label::Label;
+use ::flash::{copy, table};
 use anyhow::{Context, Result, bail, ensure};
-use domain::appliance::access::{CODE_DIGITS, Verifier};
-use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
@@ -22,11 +23,6 @@ cargo xtask flash <board> <device or file> [--image <disk.img>] [--serial <numbe
   label.svg in the folder (default: beside the image). A disk that is in use is never written.
 ";
 
-/// Bytes that are written or compared at a time.
-const CHUNK: usize = 4 << 20;
-/// The group `gantry`, whose programs read the digest.
-const GROUP: u32 = 800;
-
 /// What the command line asks for.
 struct Wish {
     board: String,
@@ -34,12 +30,6 @@ struct Wish {
     image: Option<PathBuf>,
     serial: Option<String>,
     label: Option<PathBuf>,
-}
-
-/// Who a box is.
-struct Identity {
-    serial: String,
-    code: String,
 }
 
 /// `flash ...`.
@@ -72,7 +62,8 @@ pub fn command(arguments: &[String]) -> Result<()> {
     let written = write(&image, &wish.to)?;
     verify(&image, &wish.to, written)?;
     grow(&wish.to)?;
-    let who = Identity { serial: wish.serial.map_or_else(serial, Ok)?, code: code()? };
+    let mut random = File::open("/dev/urandom").context("the system's randomness")?;
+    let who = Identity::new(wish.serial, &mut random)?;
     identify(&wish.to, state, &who)?;
     let folder = wish.label.unwrap_or_else(|| image.parent().unwrap_or(Path::new(".")).to_owned());
     label(&folder, &wish.board, &who, about["version"].as_str().unwrap_or_default())
@@ -85,7 +76,7 @@ fn wish(arguments: &[String]) -> Result<Option<Wish>> {
         let mut value = || words.next().with_context(|| format!("{word} wants a value\n{HELP}"));
         match word.as_str() {
             "--image" => image = Some(PathBuf::from(value()?)),
-            "--serial" => serial = Some(good_serial(value()?)?),
+            "--serial" => serial = Some(serial_number(value()?).map_err(anyhow::Error::msg)?),
             "--label" => label = Some(PathBuf::from(value()?)),
             "--help" | "-h" => return Ok(None),
             other if other.starts_with('-') => bail!("there is no option {other:?}\n{HELP}"),
@@ -94,13 +85,6 @@ fn wish(arguments: &[String]) -> Result<Option<Wish>> {
     }
     let [board, to] = &plain[..] else { bail!("name a board and where it goes\n{HELP}") };
     Ok(Some(Wish { board: board.clone(), to: std::path::absolute(to)?, image, serial, label }))
-}
-
-/// A serial number as a label and a firmware table hold it.
-fn good_serial(text: &str) -> Result<String> {
-    let good = (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    ensure!(good, "{text:?} is no serial number; write 1 to 32 letters, digits and hyphens");
-    Ok(text.to_owned())
 }
 
 /// Refuses a disk of which any part is mounted or held by something else.
@@ -128,7 +112,7 @@ fn free(to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes the image, holes too: what was on the disk before must not shine through. The bytes written come back.
+/// Writes the image. The bytes written come back.
 fn write(image: &Path, to: &Path) -> Result<u64> {
     let mut from = File::open(image).with_context(|| format!("cannot open {}", image.display()))?;
     let size = from.metadata()?.len();
@@ -145,20 +129,10 @@ fn write(image: &Path, to: &Path) -> Result<u64> {
         disk.set_len(size.max(room))?;
     }
     disk.seek(SeekFrom::Start(0))?;
-    let mut chunk = vec![0; CHUNK];
-    let mut done = 0;
-    loop {
-        let read = from.read(&mut chunk)?;
-        if read == 0 {
-            break;
-        }
-        disk.write_all(&chunk[..read])
-            .with_context(|| format!("cannot write {} at byte {done}", to.display()))?;
-        done += read as u64;
-    }
+    copy::write(&mut from, &mut disk, size, |_| ()).with_context(|| to.display().to_string())?;
     disk.sync_all()?;
-    println!("written: {done} bytes to {}", to.display());
-    Ok(done)
+    println!("written: {size} bytes to {}", to.display());
+    Ok(size)
 }
 
 /// Compares what the disk gives back with the image. Its pages are dropped from memory first.
@@ -168,106 +142,55 @@ fn verify(image: &Path, to: &Path, size: u64) -> Result<()> {
         .args(["iflag=nocache", "count=0", "status=none"])
         .read()?;
     let (mut from, mut disk) = (File::open(image)?, File::open(to)?);
-    let (mut wanted, mut found) = (vec![0; CHUNK], vec![0; CHUNK]);
-    let mut hash = Sha256::new();
-    let mut done = 0;
-    while done < size {
-        let length = CHUNK.min(usize::try_from(size - done).unwrap_or(CHUNK));
-        from.read_exact(&mut wanted[..length])?;
-        disk.read_exact(&mut found[..length])
-            .with_context(|| format!("cannot read {} back", to.display()))?;
-        if let Some(at) = wanted[..length].iter().zip(&found[..length]).position(|(a, b)| a != b) {
-            bail!(
-                "{} does not give back what was written at byte {}; replace this disk",
-                to.display(),
-                done + at as u64
-            );
-        }
-        hash.update(&found[..length]);
-        done += length as u64;
-    }
-    println!("verified: {}", hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let hash = copy::verify(&mut from, &mut disk, size, |_| ()).with_context(|| to.display().to_string())?;
+    println!("verified: {hash}");
     Ok(())
 }
 
-/// Lets the last partition reach to the end of a larger disk. Its file system grows when the box starts.
+/// Lets the last partition reach to the end of a larger disk.
 fn grow(to: &Path) -> Result<()> {
-    Program::new("sfdisk")
-        .args(["--quiet", "--no-reread", "--no-tell-kernel", "--relocate", "gpt-bak-std"])
-        .args([to])
-        .read()?;
-    let script = std::env::temp_dir().join(format!("gantry-grow-{}", std::process::id()));
-    std::fs::write(&script, ", +\n")?;
-    let grown = Program::new("sfdisk")
-        .args(["--quiet", "--no-reread", "--no-tell-kernel", "-N", "8"])
-        .args([to])
-        .input(File::open(&script)?)
-        .read();
-    std::fs::remove_file(&script)?;
-    // On a disk of just the image's size there is nothing to grow into, and sfdisk says so.
-    drop(grown);
-    Ok(())
-}
-
-/// Eight digits, each as likely as the other.
-fn code() -> Result<String> {
-    let digits = random(|byte| (byte < 250).then_some(char::from(b'0' + byte % 10)), CODE_DIGITS)?;
-    Ok(format!("{}-{}", &digits[..CODE_DIGITS / 2], &digits[CODE_DIGITS / 2..]))
-}
-
-/// A serial number for boxes whose maker gave none: letters and digits that are not taken for one another.
-fn serial() -> Result<String> {
-    const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    Ok(format!("G{}", random(|byte| Some(char::from(LETTERS[usize::from(byte % 32)])), 9)?))
-}
-
-fn random(letter: impl Fn(u8) -> Option<char>, count: usize) -> Result<String> {
-    let mut source = File::open("/dev/urandom").context("the system's randomness")?;
-    let mut text = String::new();
-    let mut byte = [0];
-    while text.len() < count {
-        source.read_exact(&mut byte)?;
-        text.extend(letter(byte[0]));
-    }
-    Ok(text)
+    let mut disk = File::options().read(true).write(true).open(to)?;
+    let size = disk.seek(SeekFrom::End(0))?;
+    table::grow(&mut disk, size).with_context(|| to.display().to_string())?;
+    Ok(disk.sync_all()?)
 }
 
 /// Writes who the box is into the file system STATE, which begins at byte `at` of the disk.
 fn identify(to: &Path, at: u64, who: &Identity) -> Result<()> {
-    let verifier = Verifier::of(&who.code).map_err(|error| anyhow::anyhow!(error))?;
+    let records = who.records().map_err(anyhow::Error::msg)?;
     let folder = std::env::temp_dir().join(format!("gantry-flash-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let (claim, serial, script) = (folder.join("claim"), folder.join("serial"), folder.join("script"));
-    std::fs::write(&claim, verifier.to_text())?;
-    std::fs::write(&serial, format!("{}\n", who.serial))?;
-    let mut lines = format!("mkdir identity\nsif identity mode 040750\nsif identity gid {GROUP}\n");
-    for (file, path) in [("claim", &claim), ("serial", &serial)] {
-        lines += &format!("write {} identity/{file}\nsif identity/{file} mode 0100640\n", path.display());
-        lines += &format!("sif identity/{file} uid 0\nsif identity/{file} gid {GROUP}\n");
+    let (name, mode) = FOLDER;
+    let mut lines = format!("mkdir {name}\nsif {name} mode 04{mode:04o}\nsif {name} gid {GROUP}\n");
+    for record in &records {
+        let (from, file) = (folder.join(record.name), format!("{name}/{}", record.name));
+        std::fs::write(&from, &record.content)?;
+        lines += &format!("write {} {file}\nsif {file} mode 010{:04o}\n", from.display(), record.mode);
+        lines += &format!("sif {file} uid 0\nsif {file} gid {GROUP}\n");
     }
+    let script = folder.join("script");
     std::fs::write(&script, lines)?;
     let disk = format!("{}?offset={at}", to.display());
     let edit = Program::new("debugfs").args(["-w", "-f"]).args([script.as_os_str(), disk.as_ref()]).read();
-    let said = Program::new("debugfs").args(["-R", "cat identity/claim", &disk]).read();
     std::fs::remove_dir_all(&folder)?;
     edit?;
-    ensure!(said? == verifier.to_text().as_bytes(), "STATE does not give back the claim code's digest");
+    for record in &records {
+        let said =
+            Program::new("debugfs").args(["-R", &format!("cat {name}/{}", record.name), &disk]).read()?;
+        ensure!(said == record.content.as_bytes(), "STATE does not give back {name}/{}", record.name);
+    }
     File::open(to)?.sync_all()?;
     Ok(())
 }
 
-/// The label: for people, and for whoever photographs it.
+/// Leaves the label in `folder`, and shows it.
 fn label(folder: &Path, board: &str, who: &Identity, version: &str) -> Result<()> {
-    let Identity { serial, code } = who;
-    let text = format!("Gantry  {board}\nS/N     {serial}\nClaim   {code}\nRelease {version}\n");
-    let quick = qrcode::QrCode::new(format!("GANTRY:SN={serial};CLAIM={code};BOARD={board}"))?;
+    let label = Label::new(board, who, version).map_err(anyhow::Error::msg)?;
     std::fs::create_dir_all(folder)?;
-    let drawn = quick.render::<qrcode::render::svg::Color<'_>>().min_dimensions(200, 200).build();
-    std::fs::write(folder.join("label.svg"), drawn)?;
-    std::fs::write(folder.join("label.txt"), &text)?;
-    let shown = quick.render::<qrcode::render::unicode::Dense1x2>().build();
+    std::fs::write(folder.join("label.svg"), &label.svg)?;
+    std::fs::write(folder.join("label.txt"), &label.text)?;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{text}\n{shown}\nlabel: {}", folder.join("label.svg").display())?;
+    writeln!(out, "{}\n{}\nlabel: {}", label.text, label.terminal, folder.join("label.svg").display())?;
     Ok(())
 }
 
@@ -276,22 +199,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_back_and_a_bit_that_turned_is_found() {
+    fn a_larger_disk_is_written_from_its_beginning_and_keeps_its_size() {
         let folder = tempfile::tempdir().unwrap();
         let (image, disk) = (folder.path().join("image"), folder.path().join("disk"));
-        let mut content = vec![7; CHUNK + 1000];
-        content[100..200].fill(0);
-        std::fs::write(&image, &content).unwrap();
-        // Something longer was there before.
-        std::fs::write(&disk, vec![9; 2 * CHUNK]).unwrap();
+        std::fs::write(&image, vec![7; 3000]).unwrap();
+        std::fs::write(&disk, vec![9; 5000]).unwrap();
         let written = write(&image, &disk).unwrap();
-        assert_eq!(written, content.len() as u64);
         verify(&image, &disk, written).unwrap();
-        let mut bad = File::options().write(true).open(&disk).unwrap();
-        bad.seek(SeekFrom::Start(CHUNK as u64 + 5)).unwrap();
-        bad.write_all(&[6]).unwrap();
-        let error = verify(&image, &disk, written).unwrap_err().to_string();
-        assert!(error.contains(&format!("at byte {}", CHUNK + 5)), "{error}");
+        assert_eq!((written, std::fs::metadata(&disk).unwrap().len()), (3000, 5000));
+    }
+
+    /// The judge is util-linux.
+    #[test]
+    fn a_table_that_was_grown_is_one_that_sfdisk_takes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (disk, script) = (folder.path().join("disk"), folder.path().join("script"));
+        File::create(&disk).unwrap().set_len(16 << 20).unwrap();
+        std::fs::write(&script, "label: gpt\n\nsize=2MiB, name=\"A\"\nsize=4MiB, name=\"B\"\n").unwrap();
+        let made =
+            Program::new("sfdisk").args(["-q"]).args([&disk]).input(File::open(&script).unwrap()).read();
+        made.unwrap();
+        File::options().write(true).open(&disk).unwrap().set_len(64 << 20).unwrap();
+        grow(&disk).unwrap();
+        let said = Program::new("sfdisk").args(["--verify"]).args([&disk]).read().unwrap();
+        let said = String::from_utf8(said).unwrap();
+        assert!(said.contains("No errors detected"), "{said}");
+        let said = Program::new("sfdisk").args(["--dump"]).args([&disk]).read().unwrap();
+        let said = String::from_utf8(said).unwrap();
+        assert!(said.contains("start=        6144, size=      122880"), "{said}");
     }
 
     #[test]
@@ -313,20 +248,9 @@ mod tests {
         };
         assert_eq!(read("cat identity/serial"), "G000000001\n");
         let claim = read("cat identity/claim");
-        assert!(!claim.contains("12345678") && !claim.contains("1234-5678"));
-        assert!(Verifier::parse(&claim).is_some());
+        assert_eq!(claim, who.records().unwrap()[0].content);
         let about = read("stat identity/claim");
         assert!(about.contains("Mode:  0640") && about.contains("Group:   800"), "{about}");
-    }
-
-    #[test]
-    fn codes_and_serial_numbers_are_as_the_label_shows_them() {
-        for _ in 0..50 {
-            assert!(Verifier::of(&code().unwrap()).is_ok());
-            assert_eq!(serial().unwrap().len(), 10);
-        }
-        assert!(good_serial("GX-2026-1").is_ok());
-        assert!(good_serial("").is_err() && good_serial("a b").is_err() && good_serial("a/b").is_err());
     }
 
     #[test]

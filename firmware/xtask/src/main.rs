@@ -25,9 +25,9 @@ cargo xtask <command>
   bench [filter]                measure against named peers; writes target/bench/latest.json
   deny                          licences and sources of all dependencies (cargo-deny)
   yocto <command>               the Yocto layers: crates, layout, check, faults (`yocto help` says more)
-  image <board>                 compose a disk that boots (`image --help` says more)
+  image <board>                 compose a disk that boots, or a stick that installs it (`image --help` says more)
   flash <board> <disk>          write an image, verify it, give the box its serial number and claim code, print its label
-  rig <rig> [suite]...          the box in QEMU or on a bench: smoke, console, faults, slots, security, nic (`rig --help`)
+  rig <rig> [suite]...          the box in QEMU or on a bench: smoke, console, faults, slots, security, nic, installer, arm64
   setup [image|rig]             install what is missing (for images, for the virtual rig), and nothing else
 ";
 

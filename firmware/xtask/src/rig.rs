@@ -18,12 +18,15 @@ const HELP: &str = "\
 cargo xtask rig <rig> [suite]... [--as-is] [-- <pytest's options>]
 
   rigs     qemu (x86-64), qemu-aarch64, bench (hil/env/bench.yaml says what stands there)
-  suites   smoke, console, faults, slots, security, nic, or all; default smoke
+  suites   smoke, console, faults, slots, security, nic, installer, arm64, or all; default smoke
   --as-is  with the image that is there, even if the sources are newer
 ";
 
 /// The serial number of the rig's box, as its firmware tells it too.
 const SERIAL: &str = "GX0001";
+
+/// The suite that needs a stick beside the image.
+const INSTALLER: &str = "installer";
 
 /// A suite.
 struct Suite {
@@ -32,13 +35,15 @@ struct Suite {
     debug: bool,
 }
 
-const SUITES: [Suite; 6] = [
+const SUITES: [Suite; 8] = [
     Suite { name: "smoke", debug: false },
     Suite { name: "console", debug: false },
     Suite { name: "faults", debug: true },
     Suite { name: "slots", debug: true },
     Suite { name: "security", debug: true },
     Suite { name: "nic", debug: true },
+    Suite { name: INSTALLER, debug: false },
+    Suite { name: "arm64", debug: false },
 ];
 
 /// What the command line asks for.
@@ -71,6 +76,10 @@ pub fn command(arguments: &[String]) -> Result<()> {
     prepare(&wish, "release", &rig)?;
     if debug {
         prepare(&wish, "debug", &rig)?;
+    }
+    if wish.suites.iter().any(|suite| suite.name == INSTALLER) {
+        let words = [wish.board.as_str(), "--installer", "--as-is"].map(str::to_owned);
+        image::command(&words)?;
     }
     Cargo::new("build").args(["-q", "-p", "meet-sim"]).run()?;
     Cargo::new("build").args(["-q", "-p", "linux", "--example", "front_panel"]).run()?;

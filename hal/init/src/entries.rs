@@ -3,8 +3,8 @@
 //!
 //! The entries are looked after at every start: some firmware forgets or reorders them.
 
-use crate::devices::{self, Device};
 use anyhow::{Context, Result};
+use initrd::devices::{self, Device};
 use nix::mount::{MsFlags, mount, umount};
 use std::os::unix::fs::FileExt;
 use std::path::Path;

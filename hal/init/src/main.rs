@@ -9,19 +9,16 @@
 //!
 //! It is one static program, so that the initrd holds nothing else but modules.
 
-mod cmdline;
-mod devices;
 mod entries;
 mod machine;
-mod mapper;
 mod slots;
 
 use anyhow::{Context, Result};
-use cmdline::Root;
+use initrd::cmdline::Root;
+use initrd::early::{EARLY, LATE, load, mounts};
+use initrd::{devices, mapper};
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
-use std::ffi::CString;
-use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::time::Duration;
@@ -30,10 +27,6 @@ use std::time::Duration;
 const NEW_ROOT: &str = "/root";
 /// What takes over.
 const SYSTEMD: &str = "/usr/lib/systemd/systemd";
-/// Modules that reach the root, one path a line.
-const EARLY: &str = "/modules/early";
-/// Modules that are loaded last: a watchdog's driver may stop what the loader armed, and systemd feeds it from then on.
-const LATE: &str = "/modules/late";
 /// Longest wait for the disk.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -107,34 +100,6 @@ fn look_after(device: &devices::Device) -> Result<()> {
         Ok(slots::Verdict::GivenUp) => anyhow::bail!("a slot was given up"),
         Ok(slots::Verdict::Whole) => eprintln!("init: recovery: the next slot is whole"),
         Err(error) => eprintln!("init: recovery: {error:#}"),
-    }
-    Ok(())
-}
-
-/// What the kernel shows, and a place for what the start leaves to systemd.
-fn mounts() -> Result<()> {
-    let plain = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-    let (device, sealed) = (MsFlags::MS_NOSUID, plain | MsFlags::MS_NODEV);
-    for (what, at, flags, data) in [
-        ("proc", "/proc", sealed, None),
-        ("sysfs", "/sys", sealed, None),
-        ("devtmpfs", "/dev", device, Some("mode=0755")),
-        ("tmpfs", "/run", sealed, Some("mode=0755")),
-    ] {
-        mount(Some(what), at, Some(what), flags, data).with_context(|| format!("cannot mount {at}"))?;
-    }
-    Ok(())
-}
-
-/// Loads the modules that `list` names. One whose device is not there is no fault: boards share an initrd.
-fn load(list: &str) -> Result<()> {
-    let names = std::fs::read_to_string(list).with_context(|| format!("cannot read {list}"))?;
-    for path in names.lines() {
-        let file = File::open(path).with_context(|| format!("cannot open {path}"))?;
-        match nix::kmod::finit_module(&file, &CString::default(), nix::kmod::ModuleInitFlags::empty()) {
-            Ok(()) | Err(nix::Error::EEXIST | nix::Error::ENODEV) => {}
-            Err(error) => eprintln!("init: module {path}: {error}"),
-        }
     }
     Ok(())
 }

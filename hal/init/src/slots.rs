@@ -8,12 +8,12 @@
 //! The loader itself gives up a slot only while it is on trial. A slot that was good for years and whose disk wears out, or
 //! whose kernel image can't be loaded any more, is given up here. Without evidence no slot is.
 
-use crate::cmdline::Root;
-use crate::devices::{self, Device};
-use crate::mapper::{Depth, Verity};
 use anyhow::{Context, Result, ensure};
 use hal::reason::Inspected;
 use hal::slots::{BootControl, Slot};
+use initrd::cmdline::Root;
+use initrd::devices::{self, Device};
+use initrd::mapper::{Depth, Verity};
 use linux::ebg::{EfiBootGuard, Place, Recipe};
 use nix::mount::{MsFlags, mount, umount};
 use std::path::{Path, PathBuf};

@@ -108,6 +108,23 @@ pub fn initrd(file: &Path, board: &Board, kernel: &Kernel, init: &[u8]) -> Resul
     initrd::write(file, init, &Modules { early: first, late: names(&late)? })
 }
 
+/// Writes the initrd of an installer: what reaches the board's disk, and `more` in this order; no watchdog, which nobody would feed.
+///
+/// # Errors
+/// If a module is unknown.
+pub fn installer_initrd(
+    file: &Path,
+    board: &Board,
+    kernel: &Kernel,
+    init: &[u8],
+    more: &[&str],
+) -> Result<()> {
+    let is_watchdog = |name: &str| board.watchdogs.iter().any(|watchdog| watchdog.driver.as_str() == name);
+    let names = board.kernel.initrd.iter().map(board::Name::as_str).filter(|name| !is_watchdog(name));
+    let early = kernel.ordered(&names.chain(more.iter().copied()).collect::<Vec<_>>())?;
+    initrd::write(file, init, &Modules { early, late: Vec::new() })
+}
+
 /// Writes the kernel image of a slot.
 ///
 /// # Errors
@@ -121,9 +138,16 @@ pub fn kernel_image(
     root: &Verified,
     slot: Slot,
 ) -> Result<()> {
-    let line = command_line(board, root, slot);
+    unified(file, loader, kernel, initrd, &command_line(board, root, slot))
+}
+
+/// Writes a kernel image that the firmware or its loader starts, with its command line.
+///
+/// # Errors
+/// If the tool fails.
+pub fn unified(file: &Path, loader: &Loader, kernel: &Path, initrd: &Path, line: &str) -> Result<()> {
     Program::new("bg_gen_unified_kernel")
-        .args(["--cmdline", &line, "--initrd"])
+        .args(["--cmdline", line, "--initrd"])
         .args([initrd, &loader.stub, kernel, file])
         .read()?;
     Ok(())

@@ -6,7 +6,7 @@ use super::Release;
 use super::mirror::hex;
 use crate::shell::Program;
 use anyhow::{Context, Result, ensure};
-use board::{Board, Filesystem, Partition, Role};
+use board::{Board, Filesystem, Guid, MiB, Partition, Role};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::fs::File;
@@ -29,7 +29,7 @@ pub fn guid(board: &Board, name: &str) -> String {
     // Version 8, as RFC 9562 5.8 has it for GUIDs made in a way of one's own.
     bytes[6] = bytes[6] & 0x0f | 0x80;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    board::Guid::new(u128::from_be_bytes(bytes)).to_string()
+    Guid::new(u128::from_be_bytes(bytes)).to_string()
 }
 
 /// Makes a FAT file system of `size` with `files` in it.
@@ -116,11 +116,29 @@ pub struct Verified {
     pub bytes: u64,
 }
 
+/// How much work goes into making a file system small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    /// As small as can be: a root.
+    Tight,
+    /// Soon done: an image, most of which is packed already.
+    Quick,
+}
+
+impl Packing {
+    fn level(self) -> &'static str {
+        match self {
+            Self::Tight => "19",
+            Self::Quick => "3",
+        }
+    }
+}
+
 /// Makes a squashfs of the folder `from`, and its verity tree behind it.
 ///
 /// # Errors
 /// If a tool fails.
-pub fn squashfs(image: &Path, from: &Path, release: &Release) -> Result<Verified> {
+pub fn squashfs(image: &Path, from: &Path, release: &Release, packing: Packing) -> Result<Verified> {
     drop(std::fs::remove_file(image));
     let epoch = release.epoch.to_string();
     // mksquashfs refuses the variable together with the options.
@@ -131,7 +149,7 @@ pub fn squashfs(image: &Path, from: &Path, release: &Release) -> Result<Verified
             "-comp",
             "zstd",
             "-Xcompression-level",
-            "19",
+            packing.level(),
             "-b",
             "128K",
             "-all-root",
@@ -164,28 +182,51 @@ pub fn squashfs(image: &Path, from: &Path, release: &Release) -> Result<Verified
     Ok(Verified { argument: format!("{hash},{salt},{blocks}"), hash, squashfs, bytes })
 }
 
-/// Puts partitions together to a disk.
+/// A partition to be laid onto a disk.
+pub struct Laid {
+    /// Its name in the table.
+    pub name: String,
+    /// Its type.
+    pub kind: Guid,
+    /// Its own GUID.
+    pub guid: String,
+    /// Its size.
+    pub size: MiB,
+    /// What is in it.
+    pub from: PathBuf,
+}
+
+/// Puts a board's partitions together to its disk.
 ///
 /// # Errors
 /// If one does not fit, or the table cannot be written.
 pub fn assemble(disk: &Path, board: &Board, image: impl Fn(Role) -> PathBuf) -> Result<()> {
+    let laid = board.disk.partitions.iter().map(|partition| Laid {
+        name: partition.name.label().to_owned(),
+        kind: partition.kind,
+        guid: guid(board, partition.name.label()),
+        size: partition.size_mib,
+        from: image(partition.name),
+    });
+    lay(disk, &board.disk.guid.to_string(), &laid.collect::<Vec<_>>())
+}
+
+/// Puts partitions together to a disk with this GUID, one behind the other.
+///
+/// # Errors
+/// If one does not fit, or the table cannot be written.
+pub fn lay(disk: &Path, id: &str, partitions: &[Laid]) -> Result<()> {
     drop(std::fs::remove_file(disk));
     let file = File::create(disk).with_context(|| format!("cannot make {}", disk.display()))?;
-    let all: u64 = board.disk.partitions.iter().map(|partition| u64::from(partition.size_mib.count())).sum();
-    file.set_len((all + 2 * EDGE) << 20)?;
+    let all: u64 = partitions.iter().map(|partition| partition.size.bytes()).sum();
+    file.set_len(all + (2 * EDGE << 20))?;
     drop(file);
-    let mut script =
-        format!("label: gpt\nlabel-id: {}\nunit: sectors\nfirst-lba: {SECTORS}\n\n", board.disk.guid);
-    for (partition, start) in places(board) {
-        let (size, uuid) =
-            (u64::from(partition.size_mib.count()) * SECTORS, guid(board, partition.name.label()));
-        writeln!(
-            script,
-            "start={}, size={size}, type={}, uuid={uuid}, name=\"{}\"",
-            start * SECTORS,
-            partition.kind,
-            partition.name
-        )?;
+    let mut script = format!("label: gpt\nlabel-id: {id}\nunit: sectors\nfirst-lba: {SECTORS}\n\n");
+    let mut start = EDGE;
+    for Laid { name, kind, guid, size, .. } in partitions {
+        let (first, sectors) = (start * SECTORS, u64::from(size.count()) * SECTORS);
+        writeln!(script, "start={first}, size={sectors}, type={kind}, uuid={guid}, name=\"{name}\"")?;
+        start += u64::from(size.count());
     }
     let table = disk.with_extension("sfdisk");
     std::fs::write(&table, script)?;
@@ -196,9 +237,10 @@ pub fn assemble(disk: &Path, board: &Board, image: impl Fn(Role) -> PathBuf) -> 
         .read()?;
     std::fs::remove_file(&table)?;
     let mut file = File::options().write(true).open(disk)?;
-    for (partition, start) in places(board) {
-        let from = image(partition.name);
-        put(&mut file, start << 20, &from, partition)?;
+    let mut start = EDGE << 20;
+    for partition in partitions {
+        put(&mut file, start, partition)?;
+        start += partition.size.bytes();
     }
     file.sync_all()?;
     Ok(())
@@ -215,16 +257,17 @@ pub fn places(board: &Board) -> Vec<(&Partition, u64)> {
     places
 }
 
-/// Copies `from` to `at`; blocks of nothing stay holes.
-fn put(disk: &mut File, at: u64, from: &Path, partition: &Partition) -> Result<()> {
+/// Copies a partition's content to `at`; blocks of nothing stay holes.
+fn put(disk: &mut File, at: u64, partition: &Laid) -> Result<()> {
+    let from = &partition.from;
     let mut source = File::open(from).with_context(|| format!("cannot open {}", from.display()))?;
     let size = source.metadata()?.len();
     ensure!(
-        size <= partition.size_mib.bytes(),
+        size <= partition.size.bytes(),
         "{} has {size} bytes and does not fit {} of {} MiB; make it larger in board.toml",
         from.display(),
         partition.name,
-        partition.size_mib.count()
+        partition.size.count()
     );
     let mut block = vec![0; 1 << 16];
     let mut position = at;

@@ -14,6 +14,7 @@ mod deb;
 mod disk;
 mod elf;
 mod initrd;
+mod installer;
 mod kernel;
 mod mirror;
 mod packages;
@@ -47,6 +48,8 @@ const ROOM: u64 = 4;
 const HELP: &str = "\
 cargo xtask image <board> [--debug] [--sign <key.pem> <certificate.pem>]   compose target/image/<board>/disk.img
                           [--programs <folder>]                            with programs that were built before
+cargo xtask image <board> --installer [--order <install.toml>] [--as-is]   and a stick that installs it, installer.img;
+                                                                           --as-is: of the image that is there
 cargo xtask image <board> --check-reproducible [--programs <folder>]       build again elsewhere and compare
 cargo xtask image --refresh-lock <board>                                   pin the mirror's newest packages
 ";
@@ -70,10 +73,32 @@ struct Release {
 
 /// What the command line asks for.
 enum Wish {
-    Compose { board: String, flavour: Flavour, sign: Option<(PathBuf, PathBuf)>, built: Option<PathBuf> },
-    Compare { board: String, built: Option<PathBuf> },
-    Refresh { board: String },
+    Compose {
+        board: String,
+        flavour: Flavour,
+        sign: Option<(PathBuf, PathBuf)>,
+        built: Option<PathBuf>,
+        stick: Stick,
+    },
+    Compare {
+        board: String,
+        built: Option<PathBuf>,
+    },
+    Refresh {
+        board: String,
+    },
     Help,
+}
+
+/// Whether a stick is made as well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stick {
+    /// The disk only.
+    None,
+    /// Disk and stick, with this order.
+    Also(Option<PathBuf>),
+    /// The stick only, of the disk that is there.
+    Only(Option<PathBuf>),
 }
 
 /// `image ...`.
@@ -84,16 +109,21 @@ pub fn command(arguments: &[String]) -> Result<()> {
     match wish(arguments)? {
         Wish::Help => print!("{HELP}"),
         Wish::Refresh { board } => refresh(&board)?,
-        Wish::Compose { board, flavour, sign, built } => {
+        Wish::Compose { board, flavour, sign, built, stick } => {
             setup::install(&[setup::BUILD, setup::IMAGE])?;
             let folder = match flavour {
                 Flavour::Release => board.clone(),
                 Flavour::Debug => format!("{board}-debug"),
             };
             let out = target().join("image").join(folder);
-            compose(&board, flavour, built.as_deref(), &out)?;
-            if let Some((key, certificate)) = sign {
-                signed(&board, &out, &key, &certificate)?;
+            if !matches!(stick, Stick::Only(_)) {
+                compose(&board, flavour, built.as_deref(), &out)?;
+                if let Some((key, certificate)) = &sign {
+                    signed(&board, &out, key, certificate)?;
+                }
+            }
+            if let Stick::Also(order) | Stick::Only(order) = stick {
+                installer::make(&board, &out, &installer::Wish { order, sign, built })?;
             }
         }
         Wish::Compare { board, built } => {
@@ -109,13 +139,19 @@ pub fn command(arguments: &[String]) -> Result<()> {
 fn wish(arguments: &[String]) -> Result<Wish> {
     let (mut boards, mut flavour, mut sign, mut refresh, mut compare) =
         (Vec::new(), Flavour::Release, None, false, false);
-    let mut built = None;
+    let (mut built, mut install, mut order, mut as_is) = (None, false, None, false);
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
             "--debug" => flavour = Flavour::Debug,
             "--check-reproducible" => compare = true,
             "--refresh-lock" => refresh = true,
+            "--installer" => install = true,
+            "--as-is" => as_is = true,
+            "--order" => {
+                let file = words.next().context("--order wants an install.toml")?;
+                order = Some(std::path::absolute(file)?);
+            }
             "--programs" => {
                 let folder = words.next().context("--programs wants the folder they are in")?;
                 built = Some(
@@ -138,10 +174,18 @@ fn wish(arguments: &[String]) -> Result<Wish> {
         bail!("name one board: {}\n{HELP}", board_names()?.join(", "));
     };
     let board = board.clone();
+    if !install && (as_is || order.is_some()) {
+        bail!("--order and --as-is go with --installer\n{HELP}");
+    }
+    let stick = match (install, as_is) {
+        (false, _) => Stick::None,
+        (true, false) => Stick::Also(order),
+        (true, true) => Stick::Only(order),
+    };
     Ok(match (refresh, compare) {
         (true, _) => Wish::Refresh { board },
         (false, true) => Wish::Compare { board, built },
-        (false, false) => Wish::Compose { board, flavour, sign, built },
+        (false, false) => Wish::Compose { board, flavour, sign, built, stick },
     })
 }
 
@@ -229,7 +273,7 @@ fn compose(name: &str, flavour: Flavour, built: Option<&Path>, out: &Path) -> Re
     };
     let tree = root::compose(&parts, &scratch.join("modules"))?;
     tree.write(&scratch.join("root"))?;
-    let root = disk::squashfs(&out.join("root.img"), &scratch.join("root"), &release)?;
+    let root = disk::squashfs(&out.join("root.img"), &scratch.join("root"), &release, disk::Packing::Tight)?;
     let initrd = out.join("initrd.zst");
     boot::initrd(&initrd, &board, &kernel, &init)?;
     let guard = lock.package("efibootguard")?;

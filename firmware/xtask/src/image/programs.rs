@@ -71,7 +71,15 @@ pub fn init(arch: Arch, epoch: u64) -> Result<Vec<u8>> {
     read_init(&compile(&["-p", "init"], arch, epoch, Linking::Static)?.join("init"))
 }
 
-/// The initrd's program as it was built.
+/// The program of an installer's initrd.
+///
+/// # Errors
+/// If it does not build.
+pub fn installer(arch: Arch, epoch: u64) -> Result<Vec<u8>> {
+    read_init(&compile(&["-p", "installer"], arch, epoch, Linking::Static)?.join("installer"))
+}
+
+/// An initrd's program as it was built.
 ///
 /// # Errors
 /// If it is not there, or needs a library: there are none where it runs.

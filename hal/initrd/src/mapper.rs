@@ -1,6 +1,6 @@
 //! Device mapper's ioctls, as far as dm-verity needs them (linux/dm-ioctl.h).
 //!
-//! The only unsafe code of this program.
+//! The only unsafe code of these programs.
 
 use crate::cmdline::{OnCorruption, Root};
 use crate::devices::Device;
@@ -25,10 +25,22 @@ const READ_ONLY: u32 = 1;
 /// Sectors of 512 bytes in a block of 4096.
 const SECTORS: u64 = 8;
 
-nix::ioctl_readwrite!(dev_create, 0xfd, 3, [u8; HEADER]);
-nix::ioctl_readwrite!(dev_remove, 0xfd, 4, [u8; HEADER]);
-nix::ioctl_readwrite!(dev_suspend, 0xfd, 6, [u8; HEADER]);
-nix::ioctl_readwrite!(table_load, 0xfd, 9, [u8; HEADER]);
+nix::ioctl_readwrite! {
+    /// `DM_DEV_CREATE`.
+    dev_create, 0xfd, 3, [u8; HEADER]
+}
+nix::ioctl_readwrite! {
+    /// `DM_DEV_REMOVE`.
+    dev_remove, 0xfd, 4, [u8; HEADER]
+}
+nix::ioctl_readwrite! {
+    /// `DM_DEV_SUSPEND`.
+    dev_suspend, 0xfd, 6, [u8; HEADER]
+}
+nix::ioctl_readwrite! {
+    /// `DM_TABLE_LOAD`.
+    table_load, 0xfd, 9, [u8; HEADER]
+}
 
 /// How much is read before a root is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -28,6 +28,11 @@ impl Uevents {
         Ok(Self(socket))
     }
 
+    /// Waits until there was no news for `quiet`: every device that is there has been found.
+    pub fn settle(&self, quiet: Duration) {
+        while more(self, quiet) {}
+    }
+
     /// Waits until there is news, at most so long.
     fn wait(&self, longest: Duration) {
         let timeout = PollTimeout::try_from(longest).unwrap_or(PollTimeout::MAX);
