@@ -5,14 +5,16 @@ import socket
 import time
 from pathlib import Path
 
-from gantry_rig.serial import Serial
+from gantry_rig.serial import ESCAPES, Serial
 
-PROMPT = b"# "
-END = "__END__"
+QUIET = 'stty -echo; while read -r line; do eval "$line"; done'
+"""A shell that edits no lines, repeats nothing and asks for nothing."""
+GREETING = 3
+"""Seconds in which a shell that is there answers."""
 
 
 class Shell:
-    """A connection to the shell; lost and made anew when the box restarts."""
+    """A connection to the shell; made anew when the box restarts."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -31,39 +33,34 @@ class Shell:
             self.socket.close()
             self.socket = None
 
-    def answers(self) -> bool:
-        """Whether a shell is there."""
-        try:
-            return self.run("echo here", 3).strip() == "here"
-        except (TimeoutError, OSError):
-            return False
-
     def reconnect(self, serial: Serial, limit: float = 120) -> None:
         """Waits until a shell answers, after the box was switched on or restarted."""
         self.close()
-        serial.until("the debug shell answers", limit, self.answers)
+        serial.until("the debug shell answers", limit, self._answers)
+        self.send(QUIET)
+        serial.until("the debug shell is quiet", limit, self._answers)
+
+    def _answers(self) -> bool:
+        try:
+            return "here" in self.run("echo here", GREETING)
+        except (TimeoutError, OSError):
+            return False
 
     def send(self, command: str) -> None:
         """Types a command and does not wait."""
         self._connected().sendall(f"{command}\n".encode())
 
     def run(self, command: str, limit: float = 30) -> str:
-        """What a command prints. Its end is marked by a word that the echo of the typed line does not hold."""
+        """What a command prints. Its end is marked by a word that the typed line does not hold."""
         line, mark = self._connected(), f"{time.monotonic_ns():x}"
-        line.sendall(f'{command}\necho "{mark}""{END}$?"\n'.encode())
-        end, got = time.monotonic() + limit, b""
-        pattern = re.compile(rf"{mark}{END}([0-9]+)".encode())
+        line.sendall(f'{command}\necho "<{mark}"">"\n'.encode())
+        end, got = time.monotonic() + limit, ""
         while time.monotonic() < end:
             try:
-                got += line.recv(65536)
+                got += line.recv(65536).decode(errors="replace")
             except TimeoutError:
                 continue
-            if pattern.search(got):
-                return self._printed(got.decode(errors="replace"), command, mark)
+            printed, found, _ = got.partition(f"<{mark}>")
+            if found:
+                return re.sub(ESCAPES, "", printed).replace("\r", "").strip()
         raise TimeoutError(f"{command!r} printed only {got[-500:]!r}")
-
-    @staticmethod
-    def _printed(text: str, command: str, mark: str) -> str:
-        lines = text.replace("\r", "").split("\n")
-        kept = [line for line in lines if mark not in line and not line.removeprefix("# ").endswith(command)]
-        return "\n".join(line.removeprefix("# ") for line in kept).strip()

@@ -153,9 +153,10 @@ def test_the_root_is_the_verified_one_and_cannot_be_written(inside: Shell, debug
 @pytest.mark.lg_feature("shell")
 def test_every_service_of_ours_is_somebody_else_than_root_and_may_gain_nothing(inside: Shell) -> None:
     for unit in ("gatewayd", "otad", "gantry-serve", "gantry-panel", "gantry-serial@ttyS0"):
-        shown = inside.run(f"systemctl show -P User -P NoNewPrivileges -P ProtectSystem {unit}").split()
-        assert shown[0] not in ("", "root"), unit
-        assert shown[1:] == ["yes", "strict"], f"{unit}: {shown}"
+        asked = f"systemctl show -p User -p NoNewPrivileges -p ProtectSystem {unit}"
+        shown = dict(line.split("=", 1) for line in inside.run(asked).splitlines() if "=" in line)
+        assert shown["User"] not in ("", "root"), unit
+        assert (shown["NoNewPrivileges"], shown["ProtectSystem"]) == ("yes", "strict"), f"{unit}: {shown}"
 
 
 class Keys:
