@@ -27,8 +27,8 @@ Started by a service manager (sd_notify), it says when it takes calls and keeps 
 const UNIT: &str = "gatewayd.service";
 /// Where services note what they notice.
 const NOTES: &str = "/run/gantry/notes";
-/// Each vital part comes round twice a second; one that is silent for so long stands still. The service manager's watchdog ends the
-/// daemon up to ten seconds later, unless the part is back by then.
+/// Each vital part comes round twice a second; one that is silent for so long stands still. The daemon gives itself up five seconds
+/// later (`linux::vital`), unless the part is back by then.
 const SILENT: Duration = Duration::from_secs(2);
 
 /// What the command line asks for.

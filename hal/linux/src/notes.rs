@@ -76,6 +76,12 @@ pub fn add(folder: &Path, by: &str, note: &Note) -> io::Result<()> {
     files::append(&path, &format!("{line}\n"), NOTES_BYTES)
 }
 
+/// Takes away the file called `by` in `folder`: what a service noted before it was started again says nothing of it any more.
+pub fn forget(folder: &Path, by: &str) {
+    // As a rule there is none.
+    drop(std::fs::remove_file(folder.join(format!("{by}.jsonl"))));
+}
+
 /// All notes in `folder`, in the order they were made.
 #[must_use]
 pub fn all(folder: &Path) -> Vec<Note> {

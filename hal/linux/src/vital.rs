@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!  part: Pulse::beat ─▶ watch (a thread, twice a second) ─▶ hal::keeper ─▶ WATCHDOG=1
-//!                                                              └ starved, recovered ─▶ a note, a line of the log
+//!                                                              ├ starved, recovered ─▶ a note, a line of the log
+//!                                                              └ starved for long ───▶ WATCHDOG=trigger
 //! ```
 //! The note is written before feeding stops, so that whoever writes down why the service ended can name the part.
 
@@ -21,6 +22,9 @@ use std::time::{Duration, Instant};
 
 /// How often the thread comes round.
 const ROUND: Duration = Duration::from_millis(500);
+/// A part that is silent for so long after it was named will not come back: the service manager need not wait until the watchdog is
+/// hungry.
+const LOST: Duration = Duration::from_secs(5);
 /// A thread that comes round so late was stopped with the whole program; its parts could not show life either.
 const STOPPED: Duration = Duration::from_secs(2);
 
@@ -74,7 +78,10 @@ impl Service {
         if let Some(manager) = ServiceManager::new(variable, std::process::id())? {
             let (now, timeout) = (Instant::now(), manager.configured());
             let guard = Guard::new(now, Box::new(manager).arm(Config { timeout, pretimeout: None })?);
-            let watch = Watch::new(now, guard, self, parts, log);
+            let notifier = Notifier::new(variable)?;
+            let mut watch = Watch::new(now, guard, self, parts, log);
+            watch.give_up = Box::new(move || drop(notifier.stands_still()));
+            notes::forget(&watch.service.notes, &watch.by());
             std::thread::Builder::new().name("vital".into()).spawn(move || watch.run())?;
         }
         Ok(Notifier::new(variable)?.ready()?)
@@ -87,6 +94,9 @@ struct Watch<L> {
     service: Service,
     parts: Vec<(PartId, Pulse, Sign)>,
     turned: Instant,
+    /// Since when a part has starved.
+    starves: Option<Instant>,
+    give_up: Box<dyn FnMut() + Send>,
     log: L,
 }
 
@@ -97,7 +107,7 @@ impl<L: FnMut(&str)> Watch<L> {
             (guard.keeper().add(now, &name, silent), pulse, sign)
         });
         let parts = parts.collect();
-        Self { guard, service, parts, turned: now, log }
+        Self { guard, service, parts, turned: now, starves: None, give_up: Box::new(|| {}), log }
     }
 
     fn run(mut self) {
@@ -128,6 +138,16 @@ impl<L: FnMut(&str)> Watch<L> {
                 (self.log)(&format!("the watchdog could not be fed: {error}"));
             }
         }
+        if self.guard.keeper().starving().next().is_none() {
+            self.starves = None;
+        } else if now.saturating_duration_since(*self.starves.get_or_insert(now)) >= LOST {
+            (self.give_up)();
+        }
+    }
+
+    /// Whose notes they are.
+    fn by(&self) -> String {
+        format!("{}-vital", self.service.unit.trim_end_matches(".service"))
     }
 
     fn note(&mut self, event: &Event) {
@@ -146,9 +166,8 @@ impl<L: FnMut(&str)> Watch<L> {
             ),
         };
         (self.log)(&text);
-        let by = self.service.unit.trim_end_matches(".service");
         let Some(what) = what else { return };
-        if let Err(error) = notes::add(&self.service.notes, by, &Note { at: notes::wall(), what }) {
+        if let Err(error) = notes::add(&self.service.notes, &self.by(), &Note { at: notes::wall(), what }) {
             (self.log)(&format!("no note in {}: {error}", self.service.notes.display()));
         }
     }
@@ -158,7 +177,8 @@ impl<L: FnMut(&str)> Watch<L> {
 mod tests {
     use super::*;
     use hal::watchdog::{Doing, FakeWatchdog, WayOut};
-    use std::sync::mpsc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Arc, mpsc};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -214,15 +234,23 @@ mod tests {
     }
 
     #[test]
-    fn one_part_that_stands_still_is_named_and_the_program_is_ended_within_twelve_and_a_half_seconds() {
+    fn one_part_that_stands_still_is_named_given_up_after_seven_seconds_and_fed_no_more_meanwhile() {
         let mut program = Program::new();
         let (engine, control) = (program.engine.clone(), program.control.clone());
         (0..13).for_each(|_| program.round(&[&engine, &control]));
-        let rounds = (1..).find(|_| {
-            program.round(&[&control]);
-            program.fake.doing() == Doing::Bitten
+        let given_up = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&given_up);
+        program.watch.give_up = Box::new(move || {
+            count.fetch_add(1, Ordering::Relaxed);
         });
-        assert!(rounds.is_some_and(|rounds| rounds <= 25), "{rounds:?} half seconds");
+        let mut rounds = (1..).map(|round| {
+            program.round(&[&control]);
+            (round, given_up.load(Ordering::Relaxed) > 0, program.fake.doing() == Doing::Bitten)
+        });
+        let lost = rounds.find(|(_, lost, _)| *lost).map(|(round, ..)| round);
+        assert_eq!(lost, Some(14), "half seconds: two to be named, five to be lost");
+        let bitten = rounds.find(|(.., bitten)| *bitten).map(|(round, ..)| round);
+        assert!(bitten.is_some_and(|round| round <= 25), "{bitten:?} half seconds, were it not given up");
         let told: Vec<_> = program.told.try_iter().collect();
         assert_eq!(told, ["engine shows no life for 2.0 s: the watchdog is not fed any more"]);
         let noted: Vec<_> = notes::all(program.folder.path()).into_iter().map(|note| note.what).collect();

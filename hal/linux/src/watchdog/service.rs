@@ -76,6 +76,14 @@ impl Notifier {
         self.tell(&format!("STATUS={}", line.collect::<String>()))
     }
 
+    /// The service cannot go on: its watchdog bites now, instead of when it is hungry.
+    ///
+    /// # Errors
+    /// If the service manager does not take it.
+    pub fn stands_still(&self) -> Result<(), DeviceError> {
+        self.tell("WATCHDOG=trigger")
+    }
+
     fn tell(&self, message: &str) -> Result<(), DeviceError> {
         let Some((socket, address)) = &self.to else { return Ok(()) };
         let sent = socket.send_to_addr(message.as_bytes(), address);
@@ -263,7 +271,11 @@ mod tests {
         notifier.ready().unwrap();
         notifier.status("two\nlines WATCHDOG=1").unwrap();
         notifier.stopping().unwrap();
-        assert_eq!(manager.heard(), ["READY=1", "STATUS=two lines WATCHDOG=1", "STOPPING=1"]);
+        notifier.stands_still().unwrap();
+        assert_eq!(
+            manager.heard(),
+            ["READY=1", "STATUS=two lines WATCHDOG=1", "STOPPING=1", "WATCHDOG=trigger"]
+        );
     }
 
     #[test]
