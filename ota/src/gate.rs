@@ -174,7 +174,8 @@ impl Gate {
         if self.checks.iter().all(|made| made.last == Some(Outcome::Passed)) {
             let since = *self.well.get_or_insert(now);
             // One that is being asked may not answer any more: it counts when it has.
-            let steady = |made: &Made| made.passed.is_some_and(|passed| passed >= since + self.patience.steady);
+            let steady =
+                |made: &Made| made.passed.is_some_and(|passed| passed >= since + self.patience.steady);
             if self.checks.iter().all(steady) {
                 return Some(Verdict::Good);
             }

@@ -109,7 +109,8 @@ mod tests {
         let begun = std::time::Instant::now();
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        let ended = runtime.block_on(async { tokio::time::timeout(LONGEST, std::future::pending::<()>()).await });
+        let ended =
+            runtime.block_on(async { tokio::time::timeout(LONGEST, std::future::pending::<()>()).await });
         assert!(ended.is_err() && begun.elapsed() < LONGEST);
     }
 
