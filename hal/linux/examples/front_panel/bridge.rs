@@ -27,6 +27,7 @@ const READ_RESPONSE: u8 = 0x13;
 const WRITE: u8 = 0x14;
 const STATUS: u8 = 0x15;
 const STATUS_RESPONSE: u8 = 0x16;
+const LOCK: u8 = 0x20;
 
 /// Most bytes of a report, with its number.
 pub const REPORT_BYTES: usize = 64;
@@ -149,6 +150,8 @@ impl Bridge {
             GPIO_CONFIG => vec![report, pins.outputs, 0, 0, 0],
             GPIO_GET => vec![report, pins.levels()],
             VERSION => vec![report, 0x0c, 0x03],
+            // What could be written once in a bridge has been written.
+            LOCK => vec![report, 0],
             SMBUS_CONFIG => [&[report], &self.smbus[..]].concat(),
             _ => Vec::new(),
         }

@@ -27,8 +27,9 @@ const INTERRUPT_STATUS: u32 = 17;
 const CONTROL: u32 = 100;
 const INTERRUPT: u32 = 103;
 
-/// What we can do: tell the device's version, and the endpoints' largest packets.
-const CAPABILITIES: u32 = 1 << 1 | 1 << 4;
+/// What we can do: tell the device's version and the endpoints' largest packets; and what QEMU's xHCI wants of each host: numbers of 64
+/// bits, and lengths of 32, which a device without bulk endpoints never has.
+const CAPABILITIES: u32 = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 6;
 const VERSION_BYTES: usize = 64;
 /// Largest body that is taken.
 const BODY_BYTES: u32 = 64 * 1024;
@@ -55,8 +56,8 @@ const STRINGS: [&str; 4] = ["", "Gantry", "Front panel", "front-panel"];
 /// Serves `bridge` to the machine that listens at `socket`, until that ends.
 pub fn run(bridge: Bridge, socket: &Path) -> io::Result<()> {
     let stream = UnixStream::connect(socket)?;
-    let mut device = Device { bridge, stream, input: 0 };
-    device.plug_in()?;
+    let mut device = Device { bridge, stream, greeted: false, input: 0 };
+    device.greet()?;
     while let Some((kind, id, body)) = device.receive()? {
         device.take(kind, id, &body)?;
         device.bridge.tell();
@@ -67,38 +68,49 @@ pub fn run(bridge: Bridge, socket: &Path) -> io::Result<()> {
 struct Device {
     bridge: Bridge,
     stream: UnixStream,
+    /// The machine has said hello: numbers of packets have 64 bits from then on.
+    greeted: bool,
     /// How many input reports were sent.
-    input: u32,
+    input: u64,
 }
 
 impl Device {
-    fn send(&mut self, kind: u32, id: u32, body: &[u8]) -> io::Result<()> {
+    fn send(&mut self, kind: u32, id: u64, body: &[u8]) -> io::Result<()> {
         let length = u32::try_from(body.len()).unwrap_or(0);
-        let mut packet: Vec<u8> = [kind, length, id].iter().flat_map(|number| number.to_le_bytes()).collect();
+        let mut packet: Vec<u8> = [kind, length].iter().flat_map(|number| number.to_le_bytes()).collect();
+        packet.extend(&id.to_le_bytes()[..self.id_bytes()]);
         packet.extend(body);
         self.stream.write_all(&packet)
     }
 
+    fn id_bytes(&self) -> usize {
+        if self.greeted { 8 } else { 4 }
+    }
+
     /// `None` when the machine is gone.
-    fn receive(&mut self) -> io::Result<Option<(u32, u32, Vec<u8>)>> {
-        let mut header = [0; 12];
-        match self.stream.read_exact(&mut header) {
+    fn receive(&mut self) -> io::Result<Option<(u32, u64, Vec<u8>)>> {
+        let mut header = [0; 16];
+        let count = 8 + self.id_bytes();
+        match self.stream.read_exact(&mut header[..count]) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             Err(error) => return Err(error),
         }
-        let number =
-            |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-        let mut body = vec![0; usize::try_from(number(4).min(BODY_BYTES)).unwrap_or(0)];
+        let [k0, k1, k2, k3, l0, l1, l2, l3, id @ ..] = header;
+        let length = u32::from_le_bytes([l0, l1, l2, l3]).min(BODY_BYTES);
+        let mut body = vec![0; usize::try_from(length).unwrap_or(0)];
         self.stream.read_exact(&mut body)?;
-        Ok(Some((number(0), number(8), body)))
+        Ok(Some((u32::from_le_bytes([k0, k1, k2, k3]), u64::from_le_bytes(id), body)))
     }
 
-    fn plug_in(&mut self) -> io::Result<()> {
+    fn greet(&mut self) -> io::Result<()> {
         let mut hello = b"gantry front panel".to_vec();
         hello.resize(VERSION_BYTES, 0);
         hello.extend(CAPABILITIES.to_le_bytes());
-        self.send(HELLO, 0, &hello)?;
+        self.send(HELLO, 0, &hello)
+    }
+
+    fn plug_in(&mut self) -> io::Result<()> {
         // One interface of class HID; numbers, classes, subclasses and protocols of 32.
         let mut interfaces = 1u32.to_le_bytes().to_vec();
         for value in [0, HID, 0, 0] {
@@ -116,9 +128,13 @@ impl Device {
         self.send(DEVICE_CONNECT, 0, &connect)
     }
 
-    fn take(&mut self, kind: u32, id: u32, body: &[u8]) -> io::Result<()> {
+    fn take(&mut self, kind: u32, id: u64, body: &[u8]) -> io::Result<()> {
         let first = body.first().copied().unwrap_or(0);
         match kind {
+            HELLO => {
+                self.greeted = true;
+                self.plug_in()
+            }
             SET_CONFIGURATION => self.send(CONFIGURATION_STATUS, id, &[SUCCESS, first]),
             GET_CONFIGURATION => self.send(CONFIGURATION_STATUS, id, &[SUCCESS, 1]),
             SET_ALT_SETTING | GET_ALT_SETTING => self.send(ALT_SETTING_STATUS, id, &[SUCCESS, first, 0]),
@@ -146,7 +162,7 @@ impl Device {
         self.send(INTERRUPT, id, &body)
     }
 
-    fn control(&mut self, id: u32, body: &[u8]) -> io::Result<()> {
+    fn control(&mut self, id: u64, body: &[u8]) -> io::Result<()> {
         let Some((head, data)) = body.split_at_checked(10) else { return Ok(()) };
         let &[endpoint, request, kind, _, v0, v1, i0, i1, l0, l1] = head else { return Ok(()) };
         let asked = usize::from(u16::from_le_bytes([l0, l1]));
