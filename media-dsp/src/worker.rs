@@ -7,7 +7,7 @@
 use crate::graph::{Graph, Input};
 use crate::message::{Command, Report};
 use crate::ring::{Item, Ring, Taken};
-use base::{Machine, MediaKind, Output, limits};
+use base::{Machine, MediaKind, Output, Pulse, earliest, limits};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 /// Most commands or reports besides frames that wait in a ring.
 const RING_OTHERS: usize = 4096;
+/// A worker that has nothing to do comes round so often all the same, to show that it lives.
+const ROUND: Duration = Duration::from_millis(500);
 
 /// How long sound may wait for that of other streams that is worked on next, so that the engine wakes up once for all of them.
 const GATHER: Duration = Duration::from_millis(2);
@@ -36,14 +38,15 @@ pub struct WorkerHandle {
 }
 
 impl Worker {
-    /// Starts a thread called `name` with an empty graph on the media clock that began at `epoch`.
+    /// Starts a thread called `name` with an empty graph on the media clock that began at `epoch`. It beats `pulse` before each
+    /// command, and at least twice a second.
     ///
     /// # Errors
     /// Those of starting a thread.
-    pub fn spawn(name: &str, epoch: Instant, waker: Waker) -> std::io::Result<WorkerHandle> {
+    pub fn spawn(name: &str, epoch: Instant, pulse: Pulse, waker: Waker) -> std::io::Result<WorkerHandle> {
         let commands = Arc::new(Ring::new(limits::RING_FRAMES, RING_OTHERS));
         let reports = Arc::new(Ring::new(limits::RING_FRAMES, RING_OTHERS));
-        let end = End { commands: Arc::clone(&commands), reports: Arc::clone(&reports), waker };
+        let end = End { commands: Arc::clone(&commands), reports: Arc::clone(&reports), pulse, waker };
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || end.run(epoch))?;
         Ok(WorkerHandle { commands, reports, thread: Some(thread) })
     }
@@ -85,6 +88,7 @@ impl Drop for WorkerHandle {
 struct End {
     commands: Arc<Ring<Command>>,
     reports: Arc<Ring<Report>>,
+    pulse: Pulse,
     waker: Waker,
 }
 
@@ -103,8 +107,11 @@ impl End {
         let mut wake = None;
         let mut untold: Option<Instant> = None;
         loop {
-            let input = match self.commands.pop(wake) {
+            self.pulse.beat();
+            let round = Instant::now() + ROUND;
+            let input = match self.commands.pop(earliest(wake, Some(round))) {
                 Taken::Item(command) => Input::Command(command),
+                Taken::TimedOut if wake.is_none_or(|wake| Instant::now() < wake) => continue,
                 Taken::TimedOut => Input::Timeout,
                 Taken::Closed => return,
             };

@@ -6,7 +6,8 @@
 mod pattern;
 mod rig;
 
-use base::{Codec, MediaTime, Size};
+use base::pulse::Sign;
+use base::{Codec, MediaTime, Pulse, Size};
 use codecs::Picture;
 use media_dsp::{Command, Layer, Report, SinkId, SourceId, SourceKind, Step, Worker};
 use rig::Camera;
@@ -20,6 +21,7 @@ fn a_worker_wakes_its_engine_when_a_frame_is_ready_and_ends_when_it_is_dropped()
     let worker = Worker::spawn(
         "media-test",
         epoch,
+        Pulse::default(),
         Box::new(move || {
             let _ = woken.send(());
         }),
@@ -49,11 +51,42 @@ fn a_worker_wakes_its_engine_when_a_frame_is_ready_and_ends_when_it_is_dropped()
 #[test]
 fn a_worker_that_panics_says_so_last_and_takes_nothing_more() {
     let waker = Box::new(|| panic!("the waker broke"));
-    let worker = Worker::spawn("media-test", Instant::now(), waker).unwrap();
+    let worker = Worker::spawn("media-test", Instant::now(), Pulse::default(), waker).unwrap();
     // a step that fails makes a report, and the report calls the waker
     worker.send(Command::Apply(vec![Step::SetMix { sink: SinkId(1), inputs: vec![] }]));
     let deadline = Instant::now() + Duration::from_secs(20);
     let last = std::iter::from_fn(|| worker.recv(deadline)).last();
     assert_eq!(last, Some(Report::Died { why: "the waker broke".to_owned() }));
     assert!(!worker.send(Command::ForceKey { sink: SinkId(1) }));
+}
+
+#[test]
+fn a_worker_shows_that_it_lives_while_it_has_nothing_to_do_and_not_while_it_stands_still() {
+    let (pulse, rounds) = (Pulse::default(), |pulse: &Pulse| match pulse.sign() {
+        Sign::Rounds(count) => count,
+        Sign::Ended => panic!("a worker does not end its pulse; its owner does"),
+    });
+    let (hold, held) = mpsc::channel::<()>();
+    let (said, stands) = mpsc::channel();
+    // A bell that nobody answers: the worker's thread waits in it, as in any lock that is never given back.
+    let waker = Box::new(move || {
+        let _ = said.send(());
+        let _ = held.recv();
+    });
+    let worker = Worker::spawn("media-test", Instant::now(), pulse.clone(), waker).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while rounds(&pulse) < 3 {
+        assert!(Instant::now() < deadline, "an idle worker does not come round");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    worker.send(Command::Apply(vec![Step::SetMix { sink: SinkId(1), inputs: vec![] }]));
+    stands.recv_timeout(Duration::from_secs(20)).unwrap();
+    let before = rounds(&pulse);
+    std::thread::park_timeout(Duration::from_millis(1_500));
+    assert_eq!(rounds(&pulse), before, "three rounds' time has gone");
+    drop(hold);
+    while rounds(&pulse) == before {
+        assert!(Instant::now() < deadline, "it goes on when it may");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
 }

@@ -22,6 +22,7 @@ pub mod leg;
 pub mod limits;
 pub mod machine;
 pub mod pii;
+pub mod pulse;
 pub mod secret;
 
 pub use alias::Alias;
@@ -30,4 +31,5 @@ pub use cause::{Cause, Fault, Kind};
 pub use frame::{Codec, EncodedFrame, MediaKind, MediaTime, Size};
 pub use machine::{Machine, Output, earliest};
 pub use pii::Pii;
+pub use pulse::Pulse;
 pub use secret::{Secret, Seed};

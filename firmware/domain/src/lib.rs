@@ -12,8 +12,10 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "virtual time must begin at some moment"))]
 
+pub mod appliance;
 pub mod call;
 pub mod config;
+pub mod firewall;
 pub mod layout;
 pub mod media;
 pub mod routing;

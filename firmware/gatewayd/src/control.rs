@@ -1,20 +1,25 @@
 //! The control socket: a local stream on which tools ask how things are. One JSON object a line, both ways.
 //!
 //! ```text
-//!  {"get":"status"}   ─▶   {"calls":[...],"held":{...},"ended":[...]}
+//!  {"get":"status"}   ─▶   {"taking":"calls","sip":{...},"calls":[...],"held":{...},"ended":[...]}
+//!  {"do":"drain"}     ─▶   {"done":"drain"}; from then on no new calls are taken until the daemon is started anew
 //! ```
 //! It is a file that only the daemon's user and group may open; whoever can open it may ask everything. A question that is
 //! none is answered with what can be asked; who asks nothing, or does not read the answer, is hung up on.
 
 use crate::engine::event::Event;
+use crate::net::departure::Departures;
+use crate::start::Listening;
 use anyhow::{Context, Result, bail};
+use base::Pulse;
 use domain::status::Snapshot;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -26,12 +31,18 @@ const QUESTION_BYTES: u64 = 4_096;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Askers at a time; more wait in the kernel.
 const ASKERS: usize = 16;
+/// The loop that takes askers comes round so often, to show that it lives.
+const ROUND: Duration = Duration::from_millis(500);
 /// Ended calls remembered.
 pub const REMEMBERED: usize = 64;
 
 /// How things are.
 #[derive(Debug, Default, Serialize)]
 pub struct Status {
+    /// Whether new calls are taken.
+    pub taking: Taking,
+    /// The SIP addresses it is reached by.
+    pub sip: Listening,
     /// Calls that stand, as the live view shows them.
     pub live: Snapshot,
     /// The same, one line a call.
@@ -42,10 +53,73 @@ pub struct Status {
     pub lingering: BTreeMap<&'static str, u64>,
     /// Calls that ended, the newest last; at most [`REMEMBERED`].
     pub ended: Vec<EndedCall>,
+    /// When packets really left, of a sample of them.
+    pub departures: Departed,
     /// Mean time from a picture's arrival to what was made of it, in milliseconds.
     pub picture_latency_ms: Option<f64>,
     /// What was counted since the start.
     pub counters: BTreeMap<&'static str, u64>,
+}
+
+/// Whether new calls are taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Taking {
+    /// They are.
+    #[default]
+    Calls,
+    /// A drain was asked for.
+    Nothing,
+}
+
+/// When packets really left.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Departed {
+    /// Packets that network cards stamped.
+    pub hardware: u64,
+    /// Packets that the kernel stamped.
+    pub software: u64,
+    /// What the kernel's queues took on average, in microseconds.
+    pub queued_us: Option<f64>,
+}
+
+impl Departed {
+    /// Adds another shard's.
+    fn add(&mut self, other: Self) {
+        let total = |one: &Self| one.queued_us.map(|mean| mean * one.software as f64);
+        let both = [total(self), total(&other)].into_iter().flatten().reduce(|a, b| a + b);
+        self.hardware += other.hardware;
+        self.software += other.software;
+        self.queued_us = both.map(|total| total / self.software as f64);
+    }
+}
+
+impl From<Departures> for Departed {
+    fn from(departures: Departures) -> Self {
+        Self {
+            hardware: departures.hardware,
+            software: departures.software,
+            queued_us: departures.mean_queued().map(|queued| queued.as_secs_f64() * 1e6),
+        }
+    }
+}
+
+/// A drain that is asked for on the socket.
+#[derive(Debug, Default)]
+pub struct Drain {
+    within: Duration,
+    asked: AtomicBool,
+}
+
+/// What is asked on the socket.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The shards.
+    pub shards: Vec<mpsc::Sender<Event>>,
+    /// A drain that is asked for.
+    pub drain: Arc<Drain>,
+    /// The SIP addresses.
+    pub sip: Listening,
 }
 
 /// A call that is over.
@@ -60,15 +134,46 @@ pub struct EndedCall {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Question {
-    get: Topic,
+#[serde(rename_all = "lowercase")]
+enum Question {
+    Get(Topic),
+    Do(Act),
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Topic {
     Status,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Act {
+    Drain,
+}
+
+impl Drain {
+    /// One that lets calls go on for `within`.
+    #[must_use]
+    pub fn new(within: Duration) -> Self {
+        Self { within, asked: AtomicBool::new(false) }
+    }
+
+    /// Whether it was asked for.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
+    }
+
+    /// Has every shard take no new calls, and end those that stand in time.
+    async fn ask(&self, shards: &[mpsc::Sender<Event>]) {
+        self.asked.store(true, Ordering::Release);
+        let deadline = Instant::now() + self.within;
+        for shard in shards {
+            // A shard that is gone, or that does not listen, has nothing to drain.
+            drop(tokio::time::timeout(PATIENCE, shard.send(Event::Drain { deadline })).await);
+        }
+    }
 }
 
 impl Status {
@@ -84,6 +189,7 @@ impl Status {
             .for_each(|(name, count)| *self.lingering.entry(name).or_default() += count);
         other.counters.into_iter().for_each(|(name, count)| *self.counters.entry(name).or_default() += count);
         self.ended.extend(other.ended);
+        self.departures.add(other.departures);
         self.picture_latency_ms = self.picture_latency_ms.or(other.picture_latency_ms);
     }
 }
@@ -107,16 +213,27 @@ pub fn open(path: &Path) -> Result<UnixListener> {
     Ok(listener)
 }
 
-/// Answers for ever.
-pub async fn serve(listener: UnixListener, shards: Vec<mpsc::Sender<Event>>) {
-    let room = Arc::new(Semaphore::new(ASKERS));
+/// Answers for ever, and beats `pulse` meanwhile: whether there is room for one more asker or not.
+pub async fn serve(listener: UnixListener, asked: Asked, pulse: Pulse) {
+    let (room, asked) = (Arc::new(Semaphore::new(ASKERS)), Arc::new(asked));
+    let mut round = tokio::time::interval(ROUND);
     loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-        match listener.accept().await {
+        let next = async {
+            let permit = Arc::clone(&room).acquire_owned().await;
+            (permit, listener.accept().await)
+        };
+        let (permit, taken) = tokio::select! {
+            next = next => next,
+            _ = round.tick() => {
+                pulse.beat();
+                continue;
+            }
+        };
+        match taken {
             Ok((stream, _)) => {
-                let shards = shards.clone();
+                let asked = Arc::clone(&asked);
                 tokio::spawn(async move {
-                    if let Err(error) = answer(stream, &shards).await {
+                    if let Err(error) = answer(stream, &asked).await {
                         debug!(%error, "control socket");
                     }
                     drop(permit);
@@ -130,7 +247,7 @@ pub async fn serve(listener: UnixListener, shards: Vec<mpsc::Sender<Event>>) {
     }
 }
 
-async fn answer(stream: UnixStream, shards: &[mpsc::Sender<Event>]) -> Result<()> {
+async fn answer(stream: UnixStream, Asked { shards, drain, sip }: &Asked) -> Result<()> {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read.take(QUESTION_BYTES));
     loop {
@@ -141,7 +258,14 @@ async fn answer(stream: UnixStream, shards: &[mpsc::Sender<Event>]) -> Result<()
         }
         let whole = line.ends_with(b"\n");
         let mut answer = match serde_json::from_slice::<Question>(&line) {
-            Ok(Question { get: Topic::Status }) => serde_json::to_vec(&status(shards).await)?,
+            Ok(Question::Get(Topic::Status)) => {
+                let taking = if drain.is_asked() { Taking::Nothing } else { Taking::Calls };
+                serde_json::to_vec(&Status { taking, sip: sip.clone(), ..status(shards).await })?
+            }
+            Ok(Question::Do(Act::Drain)) => {
+                drain.ask(shards).await;
+                serde_json::to_vec(&BTreeMap::from([("done", "drain")]))?
+            }
             Err(error) => serde_json::to_vec(&BTreeMap::from([(
                 "error",
                 format!("this is no question ({error}); ask {{\"get\":\"status\"}}"),
@@ -179,6 +303,7 @@ mod tests {
     use serde_json::Value;
     use std::future::Future;
     use std::path::PathBuf;
+    use std::sync::atomic::AtomicUsize;
     use tempfile::TempDir;
 
     const ASK: &[u8] = b"{\"get\":\"status\"}\n";
@@ -187,30 +312,44 @@ mod tests {
     struct Rig {
         _folder: TempDir,
         path: PathBuf,
+        drains: Arc<AtomicUsize>,
     }
 
     impl Rig {
         fn new(shards: usize) -> Self {
+            let drains = Arc::new(AtomicUsize::new(0));
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("control");
             let listener = open(&path).expect("a socket");
             let shards = (0..shards).map(|_| {
                 let (sender, mut events) = mpsc::channel(4);
+                let told = Arc::clone(&drains);
                 tokio::spawn(async move {
-                    while let Some(Event::Ask(answer)) = events.recv().await {
-                        let held = BTreeMap::from([("media_ports", 1)]);
-                        drop(answer.send(Status { held, ..Status::default() }));
+                    while let Some(event) = events.recv().await {
+                        match event {
+                            Event::Ask(answer) => {
+                                let held = BTreeMap::from([("media_ports", 1)]);
+                                drop(answer.send(Status { held, ..Status::default() }));
+                            }
+                            Event::Drain { .. } => drop(told.fetch_add(1, Ordering::AcqRel)),
+                            _ => return,
+                        }
                     }
                 });
                 sender
             });
-            tokio::spawn(serve(listener, shards.collect()));
-            Self { _folder: folder, path }
+            tokio::spawn(serve(listener, asked(shards.collect()), Pulse::default()));
+            Self { _folder: folder, path, drains }
         }
 
         async fn connect(&self) -> BufReader<UnixStream> {
             BufReader::new(UnixStream::connect(&self.path).await.expect("a connection"))
         }
+    }
+
+    fn asked(shards: Vec<mpsc::Sender<Event>>) -> Asked {
+        let udp = vec!["127.0.0.1:5060".parse().expect("an address")];
+        Asked { shards, drain: Arc::default(), sip: Listening { udp, ..Listening::default() } }
     }
 
     async fn ask(stream: &mut BufReader<UnixStream>, question: &[u8]) -> Value {
@@ -230,8 +369,23 @@ mod tests {
             let rig = Rig::new(2);
             let mut asker = rig.connect().await;
             for _ in 0..2 {
-                assert_eq!(ask(&mut asker, ASK).await["held"]["media_ports"], 2);
+                let status = ask(&mut asker, ASK).await;
+                assert_eq!(status["held"]["media_ports"], 2);
+                assert_eq!(status["sip"]["udp"][0], "127.0.0.1:5060", "{status}");
             }
+        });
+    }
+
+    #[test]
+    fn a_drain_reaches_every_shard_and_is_told_of() {
+        run(async {
+            let rig = Rig::new(2);
+            let mut asker = rig.connect().await;
+            assert_eq!(ask(&mut asker, ASK).await["taking"], "calls");
+            assert_eq!(ask(&mut asker, b"{\"do\":\"drain\"}\n").await["done"], "drain");
+            // Each shard answers this one after what was sent to it before.
+            assert_eq!(ask(&mut asker, ASK).await["taking"], "nothing");
+            assert_eq!(rig.drains.load(Ordering::Acquire), 2);
         });
     }
 
@@ -246,6 +400,8 @@ mod tests {
                 b"{\"get\":\"secrets\"}\n",
                 b"\xff\xfe\n",
                 b"{\"get\":\"status\",\"x\":1}\n",
+                b"{\"do\":\"fly\"}\n",
+                b"{\"get\":\"status\",\"do\":\"drain\"}\n",
             ] {
                 let answer = ask(&mut asker, garbage).await;
                 assert!(answer["error"].as_str().is_some_and(|text| text.contains("ask {")), "{answer}");
@@ -287,7 +443,7 @@ mod tests {
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("control");
             let (gone, _) = mpsc::channel(1);
-            tokio::spawn(serve(open(&path).expect("a socket"), vec![gone]));
+            tokio::spawn(serve(open(&path).expect("a socket"), asked(vec![gone]), Pulse::default()));
             let mut asker = BufReader::new(UnixStream::connect(&path).await.expect("a connection"));
             assert_eq!(ask(&mut asker, ASK).await["calls"], Value::Array(Vec::new()));
         });

@@ -14,7 +14,7 @@ use crate::net::ports::Ports;
 use crate::net::tls;
 use crate::net::udp::Udp;
 use anyhow::{Context, Result};
-use base::{Seed, limits};
+use base::{Pulse, Seed, limits};
 use domain::config::Config;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustls::ServerConfig;
@@ -34,11 +34,13 @@ use tracing::{info, warn};
 
 /// Events waiting for a shard; who sends more waits.
 const EVENTS: usize = 1_024;
+/// The shard's name: its thread's, and in the log.
+const SHARD: &str = "shard-1";
 /// Most signalling connections from one address: a site behind one NAT has that many rooms, and four such fit.
 const PEER_CONNECTIONS: usize = limits::SIP_CONNECTIONS / 4;
 
 /// The SIP addresses the box is reached by.
-#[derive(Debug, Default, serde::Serialize)]
+#[derive(Debug, Clone, Default, serde::Serialize)]
 pub struct Listening {
     /// Over UDP.
     pub udp: Vec<SocketAddr>,
@@ -63,6 +65,8 @@ pub struct Gateway {
     /// Ways to its shards.
     pub events: Vec<mpsc::Sender<Event>>,
     shards: Vec<JoinHandle<Result<()>>>,
+    /// What must live, by name: each shard's loop, which signals and carries, its workers, and the control socket's loop.
+    pub vital: Vec<(String, Pulse)>,
 }
 
 impl Gateway {
@@ -77,12 +81,12 @@ impl Gateway {
         let (sender, receiver) = mpsc::channel(EVENTS);
         let events = sender.clone();
         let (ready, up) = std::sync::mpsc::channel();
-        let shard = std::thread::Builder::new().name("shard-1".into()).spawn(move || {
+        let shard = std::thread::Builder::new().name(SHARD.into()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             LocalSet::new().block_on(&runtime, async move {
                 match shard(config, bound, sender, receiver) {
                     Ok(shard) => {
-                        drop(ready.send(Ok(())));
+                        drop(ready.send(Ok(shard.vital(SHARD))));
                         shard.run().await;
                     }
                     Err(error) => drop(ready.send(Err(error))),
@@ -90,9 +94,9 @@ impl Gateway {
             });
             Ok(())
         })?;
-        up.recv().context("the shard ended before it began")??;
+        let vital = up.recv().context("the shard ended before it began")??;
         info!(?listening, "taking calls");
-        Ok(Self { listening, events: vec![events], shards: vec![shard] })
+        Ok(Self { listening, events: vec![events], shards: vec![shard], vital })
     }
 
     /// Waits until a shard is gone: of itself none goes before it is drained, so that is a bug.
@@ -124,13 +128,16 @@ impl Gateway {
         Ok(())
     }
 
-    /// Opens the control socket at `path` and answers on it from now on. Must be called inside a runtime.
+    /// Opens the control socket at `path` and answers on it from now on; a drain that is asked for there is `drain`. Must be
+    /// called inside a runtime.
     ///
     /// # Errors
     /// If the file cannot be made.
-    pub fn control(&self, path: &Path) -> Result<()> {
-        let listener = control::open(path)?;
-        tokio::spawn(control::serve(listener, self.events.clone()));
+    pub fn control(&mut self, path: &Path, drain: Arc<control::Drain>) -> Result<()> {
+        let (listener, pulse) = (control::open(path)?, Pulse::default());
+        self.vital.push(("control".to_owned(), pulse.clone()));
+        let asked = control::Asked { shards: self.events.clone(), drain, sip: self.listening.clone() };
+        tokio::spawn(control::serve(listener, asked, pulse));
         Ok(())
     }
 }

@@ -2,8 +2,9 @@
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, UdpSocket};
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -44,7 +45,11 @@ fn gatewayd(config: &str, more: &[&str]) -> (Command, TempDir) {
 impl Daemon {
     /// Takes calls.
     fn start() -> Self {
-        let (mut command, folder) = gatewayd(CONFIG, &[]);
+        Self::with(&[])
+    }
+
+    fn with(more: &[&str]) -> Self {
+        let (mut command, folder) = gatewayd(CONFIG, more);
         let mut child = command.stderr(Stdio::null()).spawn().expect("a process");
         let mut line = String::new();
         let out = child.stdout.take().expect("its output");
@@ -112,6 +117,26 @@ fn a_second_signal_ends_a_daemon_that_is_still_draining_and_says_so() {
     assert!(daemon.child.try_wait().expect("a child").is_none(), "SIP still absorbs what comes late");
     daemon.signal(Signal::SIGTERM);
     assert_eq!(daemon.ended().code(), Some(1));
+}
+
+#[test]
+fn a_daemon_that_is_drained_by_its_control_socket_stays_and_takes_no_calls_until_it_is_told_to_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("control");
+    let mut daemon = Daemon::with(&["--control", path.to_str().expect("a path")]);
+    let ask = |question: &str| -> serde_json::Value {
+        let mut stream = UnixStream::connect(&path).expect("a control socket");
+        stream.write_all(question.as_bytes()).expect("asked");
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).expect("an answer");
+        serde_json::from_str(&line).expect("an object")
+    };
+    assert_eq!(ask("{\"get\":\"status\"}\n")["taking"], "calls");
+    assert_eq!(ask("{\"do\":\"drain\"}\n")["done"], "drain");
+    assert_eq!(ask("{\"get\":\"status\"}\n")["taking"], "nothing");
+    assert!(daemon.child.try_wait().expect("a child").is_none(), "it stays, so that nobody starts it anew");
+    daemon.signal(Signal::SIGTERM);
+    assert!(daemon.ended().success());
 }
 
 #[test]

@@ -3,9 +3,13 @@
 //! This program is built before anything is installed, so it depends on nothing that needs a system library: it installs
 //! what is missing (and says so), then builds and starts the real programs.
 
+mod flash;
 mod fuzz;
+mod image;
+mod rig;
 mod setup;
 mod shell;
+mod yocto;
 
 use anyhow::{Result, bail};
 use shell::Cargo;
@@ -20,7 +24,11 @@ cargo xtask <command>
   fuzz [target] [--for 60s]     fuzz one target or all; without a target each gets the time
   bench [filter]                measure against named peers; writes target/bench/latest.json
   deny                          licences and sources of all dependencies (cargo-deny)
-  setup                         install what is missing, and nothing else
+  yocto <command>               the Yocto layers: crates, layout, check, faults (`yocto help` says more)
+  image <board>                 compose a disk that boots, or a stick that installs it (`image --help` says more)
+  flash <board> <disk>          write an image, verify it, give the box its serial number and claim code, print its label
+  rig <rig> [suite]...          the box in QEMU or on a bench: smoke, console, faults, slots, security, nic, installer, arm64
+  setup [image|rig]             install what is missing (for images, for the virtual rig), and nothing else
 ";
 
 fn main() -> Result<()> {
@@ -41,7 +49,18 @@ fn main() -> Result<()> {
         "fuzz" => fuzz::command(&arguments),
         "bench" => bench(&arguments),
         "deny" => deny(),
-        "setup" => setup::install(&[setup::BUILD, setup::PEERS, setup::BENCH]),
+        "image" => image::command(&arguments),
+        "flash" => flash::command(&arguments),
+        "rig" => rig::command(&arguments),
+        "yocto" => yocto::command(&arguments),
+        "setup" => match arguments.first().map(String::as_str) {
+            None => setup::install(&[setup::BUILD, setup::PEERS, setup::BENCH]),
+            Some("rig") => setup::rig(),
+            Some("image") => setup::install(&[setup::BUILD, setup::IMAGE]),
+            Some(other) => {
+                bail!("there is nothing to set up called {other:?}; there are rig, image, or nothing")
+            }
+        },
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())

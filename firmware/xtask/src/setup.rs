@@ -18,15 +18,17 @@ pub const BUILD: Packages = Packages {
 
 /// The real peers of the end-to-end calls.
 pub const PEERS: Packages = Packages {
-    purpose: "real peers: rooms, browser, referee",
+    purpose: "real peers: rooms, browser, referee, the bootloader's tools, LCDd",
     names: &[
         "baresip-core",
         "baresip-ffmpeg",
         "sip-tester",
         "chromium",
         "tshark",
+        "efibootguard",
         "ffmpeg",
         "iproute2",
+        "lcdproc",
         "nftables",
     ],
 };
@@ -49,33 +51,129 @@ pub const BENCH: Packages = Packages {
     ],
 };
 
+/// What composes an image.
+pub const IMAGE: Packages = Packages {
+    purpose: "composing images: file systems, partitions, verity, kernel images, modules",
+    names: &[
+        "cryptsetup-bin",
+        "debian-archive-keyring",
+        "dosfstools",
+        "e2fsprogs",
+        "efibootguard",
+        "fdisk",
+        "kmod",
+        "mtools",
+        "sbsigntool",
+        "squashfs-tools",
+        "xz-utils",
+        "zstd",
+    ],
+};
+
+/// What builds the programs of an ARM64 image on another machine, beside [`YOCTO_ARM64`].
+const IMAGE_ARM64: Packages = Packages {
+    purpose: "building the programs of ARM64 images",
+    names: &["g++-aarch64-linux-gnu", "libvpx-dev:arm64", "libyuv-dev:arm64", "libjpeg62-turbo-dev:arm64"],
+};
+
+/// The virtual rig that images start on. QEMU has igb, which stamps packets, from 8.0 on.
+pub const RIG: Packages = Packages {
+    purpose: "the virtual rig",
+    names: &["openssl", "ovmf", "python3-venv", "qemu-efi-aarch64", "sip-tester", "swtpm", "swtpm-tools"],
+};
+
+/// What of the rig Debian 12 has new enough in its backports only.
+const RIG_BACKPORTS: Packages =
+    Packages { purpose: "the virtual rig, from backports", names: &["qemu-system-x86", "qemu-system-arm"] };
+/// Where backports are made known to apt.
+const BACKPORTS_FILE: &str = "/etc/apt/sources.list.d/gantry-backports.list";
+
+/// What the gate of the Yocto layers runs beside its tools from PyPI.
+pub const YOCTO: Packages = Packages {
+    purpose: "the gate of the Yocto layers",
+    names: &["cpio", "cryptsetup-bin", "dosfstools", "efibootguard", "git", "mtools", "python3-venv", "wget"],
+};
+
+/// What builds and tests for ARM64 on another machine; the architecture must be known to dpkg before.
+pub const YOCTO_ARM64: Packages = Packages {
+    purpose: "building and testing for ARM64",
+    names: &[
+        "cargo-web",
+        "gcc-aarch64-linux-gnu",
+        "libc6-dev-arm64-cross",
+        "libstd-rust-web-dev:arm64",
+        "qemu-user-static",
+        "rustc-web",
+    ],
+};
+
 /// Installs what of `sets` is missing; quiet when nothing is.
 ///
 /// # Errors
 /// If a package is missing and cannot be installed: no Debian, not root, no mirror. The message lists them.
 pub fn install(sets: &[Packages]) -> Result<()> {
-    for set in sets {
-        let missing: Vec<&str> = set.names.iter().copied().filter(|name| !is_installed(name)).collect();
-        if missing.is_empty() {
-            continue;
-        }
-        eprintln!("installing for {}: {}", set.purpose, missing.join(" "));
-        let by_hand = || format!("install by hand, then try again: apt-get install {}", missing.join(" "));
-        if !Program::new("apt-get").args(["--version"]).succeeds() {
-            bail!("this machine has no apt-get; {}", by_hand());
-        }
-        let apt = |arguments: &[&str]| {
-            let sudo = if is_root() { None } else { Some("sudo") };
-            let program =
-                sudo.map_or_else(|| Program::new("apt-get"), |sudo| Program::new(sudo).args(["apt-get"]));
-            program.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").run()
-        };
-        apt(&["update", "-q"]).with_context(by_hand)?;
-        let mut arguments = vec!["install", "-q", "-y", "--no-install-recommends"];
-        arguments.extend(&missing);
-        apt(&arguments).with_context(by_hand)?;
+    sets.iter().try_for_each(|set| install_from(set, None))
+}
+
+/// Installs the virtual rig. QEMU comes from backports, which are made known to apt if they are not yet.
+///
+/// # Errors
+/// If a package is missing and cannot be installed.
+pub fn rig() -> Result<()> {
+    install(&[RIG])?;
+    if RIG_BACKPORTS.names.iter().all(|name| is_installed(name)) {
+        return Ok(());
     }
-    Ok(())
+    let known =
+        Program::new("apt-get").args(["indextargets", "--format", "$(RELEASE) $(REPO_URI)"]).read()?;
+    let known = String::from_utf8_lossy(&known).into_owned();
+    let uri = |suite: &str| known.lines().find_map(|line| line.strip_prefix(suite)?.strip_prefix(' '));
+    if uri("bookworm-backports").is_none() {
+        let main = uri("bookworm").context("apt knows no mirror of bookworm; is this Debian 12?")?;
+        let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
+        let line = format!("deb [signed-by={keyring}] {main} bookworm-backports main\n");
+        let file = std::env::temp_dir().join("gantry-backports.list");
+        std::fs::write(&file, line)?;
+        as_root("install").args(["-m", "644"]).args([file.as_os_str(), BACKPORTS_FILE.as_ref()]).run()?;
+    }
+    install_from(&RIG_BACKPORTS, Some("bookworm-backports"))
+}
+
+/// Installs what builds ARM64 programs on another machine.
+///
+/// # Errors
+/// If a package is missing and cannot be installed.
+pub fn image_arm64() -> Result<()> {
+    let foreign = Program::new("dpkg").args(["--print-foreign-architectures"]).read()?;
+    if !String::from_utf8_lossy(&foreign).lines().any(|line| line == "arm64") {
+        as_root("dpkg").args(["--add-architecture", "arm64"]).run()?;
+    }
+    install(&[YOCTO_ARM64, IMAGE_ARM64])
+}
+
+fn install_from(set: &Packages, suite: Option<&str>) -> Result<()> {
+    let missing: Vec<&str> = set.names.iter().copied().filter(|name| !is_installed(name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    eprintln!("installing for {}: {}", set.purpose, missing.join(" "));
+    let by_hand = || format!("install by hand, then try again: apt-get install {}", missing.join(" "));
+    if !Program::new("apt-get").args(["--version"]).succeeds() {
+        bail!("this machine has no apt-get; {}", by_hand());
+    }
+    let apt = |arguments: &[&str]| {
+        as_root("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").run()
+    };
+    apt(&["update", "-q"]).with_context(by_hand)?;
+    let mut arguments = vec!["install", "-q", "-y", "--no-install-recommends"];
+    arguments.extend(suite.into_iter().flat_map(|suite| ["-t", suite]));
+    arguments.extend(&missing);
+    apt(&arguments).with_context(by_hand)
+}
+
+/// A program that may change the machine.
+fn as_root(program: &str) -> Program {
+    if is_root() { Program::new(program) } else { Program::new("sudo").args([program]) }
 }
 
 /// Makes `cargo nextest` available.
@@ -98,8 +196,19 @@ pub fn cargo_tool(package: &str, subcommand: &str) -> Result<()> {
     Cargo::new("install").args(["--locked", package]).run()
 }
 
+/// Whether a package is there; one that is named without an architecture for this machine's own.
 fn is_installed(package: &str) -> bool {
-    Program::new("dpkg-query").args(["-W", "-f=${Status}", package]).succeeds_with("install ok installed")
+    let read = |program: &str, arguments: &[&str]| {
+        let said = Program::new(program).args(arguments).read().unwrap_or_default();
+        String::from_utf8_lossy(&said).trim().to_owned()
+    };
+    let native = read("dpkg", &["--print-architecture"]);
+    let found = read("dpkg-query", &["-W", "-f=${Status} ${Architecture}\n", package]);
+    let good = |line: &str| {
+        line.strip_prefix("install ok installed ")
+            .is_some_and(|arch| package.contains(':') || arch == "all" || arch == native)
+    };
+    found.lines().any(good)
 }
 
 fn is_root() -> bool {

@@ -62,6 +62,40 @@ impl Program {
         Ok(())
     }
 
+    /// Takes variables out of its environment.
+    pub fn without(mut self, names: &[&str]) -> Self {
+        for name in names {
+            self.0.env_remove(name);
+        }
+        self
+    }
+
+    /// Takes it out of the workspace's folder.
+    pub fn within(mut self, folder: &Path) -> Self {
+        self.0.current_dir(folder);
+        self
+    }
+
+    /// Gives it what to read.
+    pub fn input(mut self, file: std::fs::File) -> Self {
+        self.0.stdin(file);
+        self
+    }
+
+    /// Runs it, waits, and says nothing unless it fails; what it prints comes back.
+    ///
+    /// # Errors
+    /// If it cannot be started or ends with another status than 0: what it said is in the message.
+    pub fn read(mut self) -> Result<Vec<u8>> {
+        let line = self.line();
+        let output = self.0.output().with_context(|| format!("cannot start `{line}`"))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!("`{line}` failed: {}: {}", output.status, said.trim());
+        }
+        Ok(output.stdout)
+    }
+
     /// Starts it and goes on.
     ///
     /// # Errors

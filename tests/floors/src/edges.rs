@@ -90,7 +90,7 @@ fn edge(member: &Crate, used: &Use, faults: &mut Vec<String>) {
     let way_out = match floor(to) {
         Some(Floor::Bench) => "nobody uses tests and tools; move what is needed down",
         Some(Floor::Bin) => "nobody uses programs; move what is needed down",
-        Some(Floor::Base | Floor::Pure | Floor::Media) | None => {
+        Some(Floor::Base | Floor::Pure | Floor::Media | Floor::Hal) | None => {
             "speak through base, or add the edge to EDGES in tests/floors/src/plan.rs if the plan wants it"
         }
     };

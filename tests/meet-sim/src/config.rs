@@ -15,6 +15,8 @@ pub struct Config {
     pub http_port: u16,
     /// UDP port of all media.
     pub udp_port: u16,
+    /// What those in a meeting are told of where media go, if they reach it by another address than it listens at.
+    pub media_address: Option<IpAddr>,
     /// Names beside the address that its certificate is good for.
     pub names: Vec<String>,
     /// The meetings it knows.
@@ -73,6 +75,7 @@ impl Default for Config {
             https_port: 0,
             http_port: 0,
             udp_port: 0,
+            media_address: None,
             names: Vec::new(),
             meetings: Vec::new(),
             tokens: Vec::new(),

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
-const USAGE: &str = "meet-sim [--address IP] [--https-port N] [--http-port N] [--udp-port N] [--name HOST]...
-         [--meeting ID[:PIN]]... [--token NAME:VALUE:trusted|untrusted]... [--gateway-key PEM-FILE] [--lobby SECONDS] [--ca-out FILE]
+const USAGE: &str = "meet-sim [--address IP] [--https-port N] [--http-port N] [--udp-port N] [--media-address IP]
+         [--name HOST]... [--meeting ID[:PIN]]... [--token NAME:VALUE:trusted|untrusted]... [--gateway-key PEM-FILE] [--lobby SECONDS] [--ca-out FILE]
 
 A conference to join by the interop protocol (HTTPS) or with a browser (HTTP). Ports are chosen where none is given.";
 
@@ -65,6 +65,10 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Arguments
             "--https-port" => config.https_port = number()?,
             "--http-port" => config.http_port = number()?,
             "--udp-port" => config.udp_port = number()?,
+            "--media-address" => {
+                let address = value.parse().with_context(|| format!("{flag} {value}: no IP address"))?;
+                config.media_address = Some(address);
+            }
             "--name" => config.names.push(value),
             "--meeting" => config.meetings.push(MeetingConfig::parse(&value)?),
             "--token" => config.tokens.push(TokenConfig::parse(&value)?),

@@ -106,7 +106,9 @@ impl Simulator {
         let identity = Identity::generate(&config.names, config.address)?;
         let verifier = config.gateway_key_pem.as_deref().map(Verifier::new).transpose()?;
         let (events, _) = broadcast::channel(EVENTS);
-        let conference = Conference::new(Instant::now(), config, addresses.udp, events.clone());
+        let media = config.media_address.unwrap_or(addresses.udp.ip());
+        let media = SocketAddr::new(media, addresses.udp.port());
+        let conference = Conference::new(Instant::now(), config, media, events.clone());
         let shared = Arc::new(Shared {
             conference: Mutex::new(conference),
             probes: Mutex::default(),
@@ -124,7 +126,7 @@ impl Simulator {
         let (end, ended) = oneshot::channel();
         let inner = shared.clone();
         let thread = std::thread::Builder::new().name("meet-sim".to_owned()).spawn(move || {
-            let how = runtime.block_on(serve(inner, identity, https, http, udp, ended));
+            let how = runtime.block_on(serve(inner, identity, https, http, (udp, media), ended));
             match how {
                 End::Clean => runtime.shutdown_timeout(Duration::from_millis(500)),
                 End::Sudden => runtime.shutdown_background(),
@@ -276,11 +278,11 @@ async fn serve(
     identity: Identity,
     https: TcpListener,
     http: TcpListener,
-    udp: UdpSocket,
+    (udp, media): (UdpSocket, SocketAddr),
     ended: oneshot::Receiver<End>,
 ) -> End {
     let servers = server::Servers::start(&shared, &identity, https, http);
-    let media = forward(&shared, udp);
+    let media = forward(&shared, udp, media);
     tokio::pin!(media);
     let how = tokio::select! {
         () = &mut media => End::Sudden,
@@ -303,11 +305,11 @@ async fn serve(
     how
 }
 
-/// Hands datagrams and the time to the conference, and its packets to the network, for ever.
-async fn forward(shared: &Shared, socket: UdpSocket) {
+/// Hands datagrams and the time to the conference, and its packets to the network, for ever. To those in a meeting the
+/// socket is at `local`.
+async fn forward(shared: &Shared, socket: UdpSocket, local: SocketAddr) {
     const AT_ONCE: usize = 64;
     let Ok(socket) = tokio::net::UdpSocket::from_std(socket) else { return };
-    let Ok(local) = socket.local_addr() else { return };
     let mut buffer = vec![0; 2_048];
     loop {
         let (wake, outbox) = {

@@ -4,7 +4,7 @@
 //! A [`Config`] is immutable and handed out as `Arc<Config>`; a call keeps the one it began with. Reading files is the
 //! daemon's: paths in here are paths, not contents. `examples/gantry.toml` beside this crate shows every field.
 
-mod read;
+pub(crate) mod read;
 mod sections;
 mod values;
 
@@ -100,7 +100,7 @@ pub struct Media {
 }
 
 /// Ports from the first to the last, both in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PortRange {
     /// The lowest.
     pub first: u16,

@@ -52,7 +52,7 @@ impl fmt::Display for Problem {
 impl std::error::Error for Problems {}
 
 /// The document being read.
-pub(super) struct Document<'a> {
+pub(crate) struct Document<'a> {
     text: &'a str,
     problems: RefCell<Vec<Problem>>,
     syntax: Syntax,
@@ -68,7 +68,7 @@ enum Syntax {
 
 impl<'a> Document<'a> {
     /// Parses `text`; its syntax errors are the first problems.
-    pub(super) fn parse(text: &'a str) -> (Self, DeTable<'a>) {
+    pub(crate) fn parse(text: &'a str) -> (Self, DeTable<'a>) {
         let (table, errors) = DeTable::parse_recoverable(text);
         let syntax = if errors.is_empty() { Syntax::Good } else { Syntax::Broken };
         let document = Self { text, problems: RefCell::default(), syntax, nothing: DeTable::new() };
@@ -80,25 +80,25 @@ impl<'a> Document<'a> {
     }
 
     /// The whole document as a section.
-    pub(super) fn root<'t>(&'t self, table: &'t DeTable<'a>) -> Section<'t, 'a> {
+    pub(crate) fn root<'t>(&'t self, table: &'t DeTable<'a>) -> Section<'t, 'a> {
         Section { document: self, table, path: String::new(), start: 0, asked: RefCell::default() }
     }
 
     /// Notes that `field` at byte `at` is wrong.
-    pub(super) fn report(&self, at: usize, field: String, message: String) {
+    pub(crate) fn report(&self, at: usize, field: String, message: String) {
         let line = self.line(at);
         self.problems.borrow_mut().push(Problem { line, field, message });
     }
 
     /// As [`report`](Self::report), for what may follow only from a line that was not understood.
-    pub(super) fn suspect(&self, at: usize, field: String, message: String) {
+    pub(crate) fn suspect(&self, at: usize, field: String, message: String) {
         if self.syntax == Syntax::Good {
             self.report(at, field, message);
         }
     }
 
     /// Everything wrong, by line.
-    pub(super) fn into_problems(self) -> Vec<Problem> {
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems.into_inner();
         problems.sort();
         problems.dedup();
@@ -112,7 +112,7 @@ impl<'a> Document<'a> {
 }
 
 /// A table of the document.
-pub(super) struct Section<'t, 'a> {
+pub(crate) struct Section<'t, 'a> {
     document: &'t Document<'a>,
     table: &'t DeTable<'a>,
     path: String,
@@ -122,7 +122,7 @@ pub(super) struct Section<'t, 'a> {
 
 impl<'t, 'a> Section<'t, 'a> {
     /// The field `key` through `parse`, or `None` if it is not there or wrong.
-    pub(super) fn take<T>(
+    pub(crate) fn take<T>(
         &self,
         key: &'static str,
         parse: impl Fn(&DeValue<'a>) -> Result<T, String>,
@@ -138,7 +138,7 @@ impl<'t, 'a> Section<'t, 'a> {
     }
 
     /// As [`take`](Self::take), but the field must be there; if not, `way_out` says what to write.
-    pub(super) fn need<T>(
+    pub(crate) fn need<T>(
         &self,
         key: &'static str,
         parse: impl Fn(&DeValue<'a>) -> Result<T, String>,
@@ -152,7 +152,7 @@ impl<'t, 'a> Section<'t, 'a> {
     }
 
     /// The items of the array `key`, each through `parse`; one item may stand without the brackets.
-    pub(super) fn list<T>(
+    pub(crate) fn list<T>(
         &self,
         key: &'static str,
         parse: impl Fn(&DeValue<'a>) -> Result<T, String>,
@@ -173,7 +173,7 @@ impl<'t, 'a> Section<'t, 'a> {
     }
 
     /// The table `key`; if it is not there, one without fields.
-    pub(super) fn section(&self, key: &'static str) -> Section<'t, 'a> {
+    pub(crate) fn section(&self, key: &'static str) -> Section<'t, 'a> {
         let path = self.field(key);
         let found = self.find(key).and_then(|value| self.enter(value, path.clone()));
         let Section { document, start, .. } = *self;
@@ -187,7 +187,7 @@ impl<'t, 'a> Section<'t, 'a> {
     }
 
     /// The tables of the array `key`: `[[rules]]`.
-    pub(super) fn sections(&self, key: &'static str) -> Vec<Section<'t, 'a>> {
+    pub(crate) fn sections(&self, key: &'static str) -> Vec<Section<'t, 'a>> {
         let Some(value) = self.find(key) else { return Vec::new() };
         let Some(items) = value.get_ref().as_array() else {
             let message = format!("must be an array of tables; write [[{key}]] above each");
@@ -199,23 +199,23 @@ impl<'t, 'a> Section<'t, 'a> {
     }
 
     /// Notes that the field `key` is wrong, where the section as a whole shows it.
-    pub(super) fn wrong(&self, key: &'static str, message: impl Into<String>) {
+    pub(crate) fn wrong(&self, key: &'static str, message: impl Into<String>) {
         let at = self.find(key).map_or(self.start, |value| value.span().start);
         self.document.report(at, self.field(key), message.into());
     }
 
     /// Whether the field `key` is there at all.
-    pub(super) fn has(&self, key: &'static str) -> bool {
+    pub(crate) fn has(&self, key: &'static str) -> bool {
         self.find(key).is_some()
     }
 
     /// A mark by which a problem found later can be told.
-    pub(super) fn mark(&self, key: &'static str) -> Mark {
+    pub(crate) fn mark(&self, key: &'static str) -> Mark {
         Mark { at: self.find(key).map_or(self.start, |value| value.span().start), field: self.field(key) }
     }
 
     /// As [`wrong`](Self::wrong), for a field that should be there.
-    pub(super) fn lacks(&self, key: &'static str, message: impl Into<String>) {
+    pub(crate) fn lacks(&self, key: &'static str, message: impl Into<String>) {
         self.document.suspect(self.start, self.field(key), message.into());
     }
 
@@ -260,25 +260,25 @@ impl Drop for Section<'_, '_> {
 
 /// A place in the document.
 #[derive(Debug, Clone)]
-pub(super) struct Mark {
+pub(crate) struct Mark {
     at: usize,
     field: String,
 }
 
 impl Mark {
     /// Notes that this field is wrong, unless that may follow only from a line that was not understood.
-    pub(super) fn suspect(&self, document: &Document<'_>, message: impl Into<String>) {
+    pub(crate) fn suspect(&self, document: &Document<'_>, message: impl Into<String>) {
         document.suspect(self.at, self.field.clone(), message.into());
     }
 
     /// What is wrong here, for the record only.
-    pub(super) fn note(&self, document: &Document<'_>, message: impl Into<String>) -> Problem {
+    pub(crate) fn note(&self, document: &Document<'_>, message: impl Into<String>) -> Problem {
         Problem { line: document.line(self.at), field: self.field.clone(), message: message.into() }
     }
 }
 
 /// The known name nearest to `name`, if it is near enough to be meant.
-pub(super) fn nearest<'n>(name: &str, known: &BTreeSet<&'n str>) -> Option<&'n str> {
+pub(crate) fn nearest<'n>(name: &str, known: &BTreeSet<&'n str>) -> Option<&'n str> {
     let name: String = name.chars().take(64).collect::<String>().to_lowercase();
     let near = known.iter().map(|known| (distance(&name, known), *known)).min()?;
     (near.0 <= (name.chars().count() / 3).max(1)).then_some(near.1)

@@ -17,6 +17,7 @@ pub fn read(shard: &mut Shard, now: Instant) -> Status {
     let calls: Vec<Call> = slots.map(|slot| call(slot, plane, now)).collect();
     let lines = calls.iter().map(ToString::to_string).collect();
     let (bugs, ended) = (shard.bugs, shard.ended.iter().cloned().collect());
+    let departures = shard.departures;
     let parts = shard.parts();
     let figures = parts.plane.figures();
     let (gauges, counters) = (parts.sip.endpoint().gauges(), parts.sip.endpoint().counters());
@@ -36,6 +37,7 @@ pub fn read(shard: &mut Shard, now: Instant) -> Status {
             count(gauges.server_transactions + gauges.client_transactions),
         )]),
         ended,
+        departures: departures.into(),
         picture_latency_ms: figures.latency.map(|latency| latency.as_secs_f64() * 1_000.0),
         counters: BTreeMap::from([
             ("internal_errors", bugs),
@@ -44,6 +46,7 @@ pub fn read(shard: &mut Shard, now: Instant) -> Status {
             ("sip_requests", counters.requests),
             ("sip_sessions", counters.sessions),
         ]),
+        ..Status::default()
     }
 }
 

@@ -1,5 +1,6 @@
 //! One worker thread, restarted when it dies.
 
+use base::Pulse;
 use media_dsp::{Command, Report, Stats, Worker, WorkerHandle};
 use std::io;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ pub struct Lane {
     epoch: Instant,
     worker: Option<WorkerHandle>,
     wake: Arc<dyn Fn() + Send + Sync>,
+    pulse: Pulse,
     /// What it last said of itself.
     pub stats: Stats,
 }
@@ -22,9 +24,14 @@ impl Lane {
     /// # Errors
     /// If the thread cannot be started.
     pub fn new(name: &str, epoch: Instant, wake: &Arc<dyn Fn() + Send + Sync>) -> io::Result<Self> {
-        let wake = Arc::clone(wake);
-        let worker = start(name, epoch, &wake)?;
-        Ok(Self { name: name.to_owned(), epoch, worker: Some(worker), wake, stats: Stats::default() })
+        let (wake, pulse) = (Arc::clone(wake), Pulse::default());
+        let worker = start(name, epoch, &pulse, &wake)?;
+        Ok(Self { name: name.to_owned(), epoch, worker: Some(worker), wake, pulse, stats: Stats::default() })
+    }
+
+    /// Its name, and the signs of life of whichever worker it has.
+    pub fn vital(&self) -> (String, Pulse) {
+        (self.name.clone(), self.pulse.clone())
     }
 
     /// Tells the worker; what a dead or full one does not take is dropped, as on a network. A dead one is told everything
@@ -42,18 +49,31 @@ impl Lane {
         self.worker.as_ref()?.try_recv()
     }
 
-    /// Replaces a dead worker by a fresh one. Where no thread can be had the lane stays empty: its calls have neither sound nor
-    /// picture until the next restart, and the box lives.
+    /// Replaces a dead worker by a fresh one. Where no thread can be had the lane stays empty and shows no life, so that the
+    /// daemon's keeper has it started anew.
     pub fn restart(&mut self) {
         self.worker = None;
         self.stats = Stats::default();
-        self.worker = start(&self.name, self.epoch, &self.wake).ok();
+        self.worker = start(&self.name, self.epoch, &self.pulse, &self.wake).ok();
     }
 }
 
-fn start(name: &str, epoch: Instant, wake: &Arc<dyn Fn() + Send + Sync>) -> io::Result<WorkerHandle> {
+impl Drop for Lane {
+    fn drop(&mut self) {
+        // First the thread: one that stands still is waited for, and must be seen to.
+        self.worker = None;
+        self.pulse.end();
+    }
+}
+
+fn start(
+    name: &str,
+    epoch: Instant,
+    pulse: &Pulse,
+    wake: &Arc<dyn Fn() + Send + Sync>,
+) -> io::Result<WorkerHandle> {
     let wake = Arc::clone(wake);
-    Worker::spawn(name, epoch, Box::new(move || wake()))
+    Worker::spawn(name, epoch, pulse.clone(), Box::new(move || wake()))
 }
 
 /// Mean time from a picture's arrival to what was made of it.

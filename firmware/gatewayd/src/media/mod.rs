@@ -14,9 +14,9 @@ mod steps;
 
 pub use sources::MeetingKey;
 
-use base::EncodedFrame;
 use base::ids::{CallId, StreamId};
 use base::leg::{Direction, RecvStream};
+use base::{EncodedFrame, Pulse};
 use domain::media::{MediaPlan, Side};
 use domain::status::Picture;
 use lane::Lane;
@@ -175,6 +175,11 @@ impl Plane {
                 self.take(LaneId(index), report, &mut tell);
             }
         }
+    }
+
+    /// The workers, and their signs of life.
+    pub fn vital(&self) -> impl Iterator<Item = (String, Pulse)> {
+        self.lanes.iter().map(Lane::vital)
     }
 
     /// How much there is.

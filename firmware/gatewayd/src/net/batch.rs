@@ -4,6 +4,7 @@
 //! them: after one packet without a stamp every later one would lose its stamp.
 
 use nix::libc;
+use nix::sys::socket::TimestampingFlag;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -123,6 +124,24 @@ impl Receiver {
     }
 }
 
+/// Whether the time at which a packet leaves is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stamping {
+    /// Of the first packet, from the kernel and from the card: [`stamps`] tells.
+    First,
+    /// Of none.
+    None,
+}
+
+/// When a packet left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// Its driver got it, since the Unix epoch.
+    Software(Duration),
+    /// The card sent it, since the card's own epoch.
+    Hardware(Duration),
+}
+
 /// Sends the first of `packets`, at most [`BATCH`], in order, and returns how many the kernel took; fewer than there were
 /// means that its buffer is full.
 ///
@@ -131,7 +150,9 @@ impl Receiver {
 pub fn send<'a>(
     fd: BorrowedFd<'_>,
     packets: impl Iterator<Item = (SocketAddr, &'a [u8])>,
+    stamping: Stamping,
 ) -> io::Result<usize> {
+    let mut ask = stamp_request();
     let mut names: [MaybeUninit<libc::sockaddr_storage>; BATCH] = [const { MaybeUninit::uninit() }; BATCH];
     let mut iovs = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
     let mut headers: [MaybeUninit<libc::mmsghdr>; BATCH] = [const { MaybeUninit::zeroed() }; BATCH];
@@ -145,6 +166,10 @@ pub fn send<'a>(
         message.msg_name = name.as_mut_ptr().cast();
         message.msg_iov = iov;
         message.msg_iovlen = 1;
+        if count == 0 && stamping == Stamping::First {
+            message.msg_control = (&raw mut ask).cast();
+            message.msg_controllen = size_of::<StampRequest>() as _;
+        }
         count += 1;
     }
     // SAFETY: `count` headers are set up; the kernel only reads the buffers they point at, which outlive the call.
@@ -152,6 +177,58 @@ pub fn send<'a>(
         libc::sendmmsg(fd.as_raw_fd(), headers.as_mut_ptr().cast(), count, libc::MSG_DONTWAIT as _)
     };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// What a socket reports: when what came was there, and of what is sent with [`Stamping::First`] when it left, the kernel's stamp and
+/// the card's each by itself and without the packet.
+pub fn stamps_wanted() -> TimestampingFlag {
+    TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE
+        | TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE
+        | TimestampingFlag::SOF_TIMESTAMPING_RAW_HARDWARE
+        | TimestampingFlag::SOF_TIMESTAMPING_OPT_TSONLY
+        | TimestampingFlag::from_bits_retain(libc::SOF_TIMESTAMPING_OPT_TX_SWHW)
+}
+
+/// A control message that asks for a packet's stamps (`SO_TIMESTAMPING` for one packet, since Linux 4.7).
+#[repr(C)]
+struct StampRequest {
+    header: libc::cmsghdr,
+    flags: u32,
+    /// Control messages end where the next could begin.
+    _padding: u32,
+}
+
+fn stamp_request() -> StampRequest {
+    // SAFETY: cmsghdr is plain data; all zeroes is a valid value of it.
+    let mut header: libc::cmsghdr = unsafe { std::mem::zeroed() };
+    header.cmsg_len = (size_of::<libc::cmsghdr>() + size_of::<u32>()) as _;
+    header.cmsg_level = libc::SOL_SOCKET;
+    header.cmsg_type = libc::SO_TIMESTAMPING;
+    StampRequest {
+        header,
+        flags: libc::SOF_TIMESTAMPING_TX_SOFTWARE | libc::SOF_TIMESTAMPING_TX_HARDWARE,
+        _padding: 0,
+    }
+}
+
+/// Takes the stamps of packets sent that wait on the socket's error queue, at most [`BATCH`].
+pub fn stamps(fd: BorrowedFd<'_>, mut tell: impl FnMut(Sent)) {
+    for _ in 0..BATCH {
+        let mut control = Control([0; CONTROL_BYTES]);
+        // SAFETY: msghdr is plain data; all zeroes is a valid value of it.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        message.msg_control = (&raw mut control).cast();
+        message.msg_controllen = CONTROL_BYTES as _;
+        // SAFETY: the header points at a buffer of the length it states, which outlives the call.
+        let got =
+            unsafe { libc::recvmsg(fd.as_raw_fd(), &mut message, libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT) };
+        if got < 0 {
+            return;
+        }
+        let control = control.0.get(..message.msg_controllen.min(CONTROL_BYTES)).unwrap_or_default();
+        stamp_at(control, 0).map(Sent::Software).into_iter().for_each(&mut tell);
+        stamp_at(control, 2).map(Sent::Hardware).into_iter().for_each(&mut tell);
+    }
 }
 
 fn address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
@@ -203,6 +280,11 @@ fn write_address(to: SocketAddr, storage: &mut MaybeUninit<libc::sockaddr_storag
 /// The stamp in a control message of `SCM_TIMESTAMPING`: three timespecs, software first, raw hardware last.
 /// A hardware stamp is in the card's own clock, so the software one is what maps to ours.
 fn stamp(control: &[u8]) -> Option<Duration> {
+    stamp_at(control, 0)
+}
+
+/// The `nth` timespec; those that the kernel has not are zero.
+fn stamp_at(control: &[u8], nth: usize) -> Option<Duration> {
     const HEADER: usize = size_of::<libc::cmsghdr>();
     let header = control.get(..HEADER)?;
     // SAFETY: `header` holds a whole cmsghdr, and read_unaligned takes any alignment.
@@ -210,10 +292,11 @@ fn stamp(control: &[u8]) -> Option<Duration> {
     if header.cmsg_level != libc::SOL_SOCKET || header.cmsg_type != libc::SCM_TIMESTAMPING {
         return None;
     }
-    let software = control.get(HEADER..HEADER + size_of::<libc::timespec>())?;
-    // SAFETY: `software` holds a whole timespec, and read_unaligned takes any alignment.
-    let software: libc::timespec = unsafe { ptr::read_unaligned(software.as_ptr().cast()) };
-    let seconds = u64::try_from(software.tv_sec).ok()?;
-    let nanos = u32::try_from(software.tv_nsec).ok().filter(|nanos| *nanos < 1_000_000_000)?;
-    (seconds > 0).then(|| Duration::new(seconds, nanos))
+    let stamp = control.get(HEADER + nth * size_of::<libc::timespec>()..)?;
+    let stamp = stamp.get(..size_of::<libc::timespec>())?;
+    // SAFETY: `stamp` holds a whole timespec, and read_unaligned takes any alignment.
+    let stamp: libc::timespec = unsafe { ptr::read_unaligned(stamp.as_ptr().cast()) };
+    let seconds = u64::try_from(stamp.tv_sec).ok()?;
+    let nanos = u32::try_from(stamp.tv_nsec).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+    Some(Duration::new(seconds, nanos)).filter(|stamp| !stamp.is_zero())
 }

@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod clock;
 pub mod connection;
+pub mod departure;
 pub mod dns;
 pub mod https;
 pub mod poller;

@@ -1,10 +1,11 @@
 //! A UDP socket of the box: non-blocking, stamped by the kernel, read and written in batches.
 
-use super::batch::{self, Receiver};
+use super::batch::{self, Receiver, Stamping};
+use super::departure::{Departures, Sampler};
 use super::poller::{Awaited, Poller, Token, Watch};
 use bytes::Bytes;
+use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::{RcvBuf, SndBuf, Timestamping};
-use nix::sys::socket::{TimestampingFlag, setsockopt};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -42,6 +43,7 @@ pub struct Udp {
     watch: Option<Watch>,
     reading: Reading,
     awaited: Awaited,
+    sampler: Sampler,
 }
 
 impl std::fmt::Debug for Udp {
@@ -51,23 +53,22 @@ impl std::fmt::Debug for Udp {
 }
 
 impl Udp {
-    /// Binds `address` and asks the kernel for receive stamps.
+    /// Binds `address` and asks the kernel for stamps of what comes, and of a sample of what leaves.
     ///
     /// # Errors
     /// If the address is taken or not ours.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = UdpSocket::bind(address)?;
         socket.set_nonblocking(true)?;
-        let stamps =
-            TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE | TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE;
-        setsockopt(&socket, Timestamping, &stamps)?;
+        setsockopt(&socket, Timestamping, &batch::stamps_wanted())?;
         // The kernel caps both at its own limit; less is slower, not wrong.
         setsockopt(&socket, RcvBuf, &KERNEL_BUFFER_BYTES)?;
         setsockopt(&socket, SndBuf, &KERNEL_BUFFER_BYTES)?;
         let local = socket.local_addr()?;
         let queue = VecDeque::new();
         let (reading, awaited) = (Reading::AtOnce, Awaited::Packets);
-        Ok(Self { socket, local, queue, dropped: 0, watch: None, reading, awaited })
+        let sampler = Sampler::default();
+        Ok(Self { socket, local, queue, dropped: 0, watch: None, reading, awaited, sampler })
     }
 
     /// Where it is bound.
@@ -137,8 +138,12 @@ impl Udp {
     fn send(&mut self) {
         while !self.queue.is_empty() {
             let packets = self.queue.iter().map(|(to, data)| (*to, &data[..]));
-            match batch::send(self.socket.as_fd(), packets) {
-                Ok(sent) => drop(self.queue.drain(..sent)),
+            let stamping = if self.sampler.ask() { Stamping::First } else { Stamping::None };
+            match batch::send(self.socket.as_fd(), packets, stamping) {
+                Ok(sent) => {
+                    self.sampler.sent(sent);
+                    self.queue.drain(..sent);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // A pending ICMP error is told once, on whatever is sent next; that packet itself was not tried.
@@ -149,6 +154,11 @@ impl Udp {
                 }
             }
         }
+    }
+
+    /// What became known since it was last asked of when packets left.
+    pub fn departures(&mut self) -> Departures {
+        self.sampler.collect(self.socket.as_fd())
     }
 
     /// Reads what waits into `into`, as far as that has room. A batch that is not full was the last: whatever comes later
@@ -225,6 +235,22 @@ mod tests {
         assert_eq!(seen, (0..40).map(|i| (i, usize::from(i) + 1)).collect::<Vec<_>>());
         assert_eq!(receiver.receive(&mut batch), Waiting::Nothing);
         assert_eq!(batch.datagrams().count(), 0, "nothing is left");
+    }
+
+    #[test]
+    fn the_kernel_tells_when_a_sampled_packet_left() {
+        let (mut sender, receiver) = stamped();
+        sender.departures();
+        // given a socket whose next packet is sampled
+        sender.sampler = Sampler::default();
+        sender.queue(receiver.local(), Bytes::from_static(b"x"));
+        sender.flush();
+        wait_readable(&receiver);
+        // then the kernel's stamp comes back, and none of a card, as there is none
+        let departures = sender.departures();
+        assert_eq!((departures.software, departures.hardware), (1, 0));
+        assert!(departures.mean_queued().is_some_and(|queued| queued < Duration::from_secs(1)));
+        assert_eq!(sender.departures(), Departures::default(), "each is told once");
     }
 
     #[test]

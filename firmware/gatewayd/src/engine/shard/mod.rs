@@ -21,13 +21,14 @@ use crate::control::EndedCall;
 use crate::media::{Plane, PlaneEvent};
 use crate::net::batch::{BATCH, Receiver};
 use crate::net::clock::ClockPair;
+use crate::net::departure::Departures;
 use crate::net::poller::{Poller, Ready, Token};
 use crate::net::ports::Ports;
 use crate::net::udp::{Reading, Waiting};
 use base::ids::{CallId, SessionId};
 use base::leg::Port;
 use base::machine::earliest;
-use base::{Beat, Seed, limits};
+use base::{Beat, Pulse, Seed, limits};
 use domain::call::{CallInput, Operator};
 use domain::config::Config;
 use domain::media::Side;
@@ -50,6 +51,9 @@ const BATCHES: usize = 2;
 /// Longest that a drained shard stays when no call is left, so that SIP transactions can absorb what comes late: 64 T1
 /// (RFC 3261 17) and a little. Who goes on sending requests does not hold it up.
 const LINGER: Duration = Duration::from_secs(33);
+
+/// A shard that has nothing to do comes round so often all the same, to show that it lives.
+const ROUND: Duration = Duration::from_millis(500);
 
 /// Everything a shard is made of.
 pub struct Parts {
@@ -87,6 +91,8 @@ pub struct Shard {
     beat: Beat,
     /// When the sockets that are read on the beat are read next.
     next_beat: Option<Instant>,
+    /// When what it sent really left.
+    pub(super) departures: Departures,
     /// What sessions told and nobody has read yet.
     told: VecDeque<(SessionId, SessionEvent)>,
     /// Sockets that have something, or may have.
@@ -100,6 +106,7 @@ pub struct Shard {
     lingers: Option<Instant>,
     pub(super) ended: VecDeque<EndedCall>,
     pub(super) bugs: u64,
+    pulse: Pulse,
 }
 
 /// A call and what the shard knows besides.
@@ -123,6 +130,7 @@ impl Shard {
             wakes: BTreeSet::new(),
             beat,
             next_beat: None,
+            departures: Departures::default(),
             told: VecDeque::new(),
             unread: VecDeque::new(),
             receiver: Receiver::new(BATCH, limits::DATAGRAM_BYTES),
@@ -133,6 +141,7 @@ impl Shard {
             lingers: None,
             ended: VecDeque::new(),
             bugs: 0,
+            pulse: Pulse::default(),
         }
     }
 
@@ -141,7 +150,15 @@ impl Shard {
         while !self.is_over(Instant::now()) {
             let event = self.next().await;
             self.handle(Instant::now(), event);
+            self.pulse.beat();
         }
+        self.pulse.end();
+    }
+
+    /// Its signs of life, and those of its workers: each with a name.
+    pub fn vital(&self, name: &str) -> Vec<(String, Pulse)> {
+        let own = (name.to_owned(), self.pulse.clone());
+        std::iter::once(own).chain(self.parts.plane.vital()).collect()
     }
 
     fn is_over(&self, now: Instant) -> bool {
@@ -152,12 +169,8 @@ impl Shard {
     async fn next(&mut self) -> Event {
         let call = self.wakes.first().map(|(at, _)| *at);
         let wake = earliest(earliest(call, self.next_beat), earliest(self.parts.sip.wake(), self.lingers));
-        let sleep = async {
-            match wake {
-                Some(at) => tokio::time::sleep_until(at.into()).await,
-                None => std::future::pending().await,
-            }
-        };
+        let round = Instant::now() + ROUND;
+        let sleep = tokio::time::sleep_until(wake.map_or(round, |wake| wake.min(round)).into());
         tokio::select! {
             ready = self.parts.poller.wait() => Event::Sockets(ready.unwrap_or_default()),
             () = self.parts.reports.notified() => Event::Reports,
@@ -283,6 +296,7 @@ impl Shard {
         let Some(slot) = self.calls.get_mut(&id) else { return Waiting::Nothing };
         let Some(socket) = slot.call.socket(side, port) else { return Waiting::Nothing };
         let waiting = socket.udp.receive(&mut self.receiver);
+        self.departures.add(socket.udp.departures());
         let clocks = ClockPair::read();
         let receiver = std::mem::take(&mut self.receiver);
         self.guarded(clocks.now(), id, |call, plane, wishes| {

@@ -1,0 +1,112 @@
+//! Asks the gateway's control socket: one JSON object a line, both ways (see `gatewayd`'s `control`).
+
+use crate::world::{GatewayState, Taking};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+/// Longest answer that is read, in bytes.
+const ANSWER_BYTES: u64 = 4 * 1024 * 1024;
+/// Longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Asks `question` and hands back the answer.
+///
+/// # Errors
+/// If nobody answers in time, or not with an object.
+pub fn ask(socket: &Path, question: &Value) -> Result<Value, String> {
+    let said = || -> std::io::Result<String> {
+        let mut stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.write_all(format!("{question}\n").as_bytes())?;
+        let mut line = String::new();
+        BufReader::new(stream.take(ANSWER_BYTES)).read_line(&mut line)?;
+        Ok(line)
+    };
+    let line = said().map_err(|error| format!("the gateway does not answer: {error}"))?;
+    let answer: Value = serde_json::from_str(&line).map_err(|_| "the gateway's answer is none".to_owned())?;
+    match answer.get("error").and_then(Value::as_str) {
+        Some(error) => Err(format!("the gateway refuses: {error}")),
+        None => Ok(answer),
+    }
+}
+
+/// How the gateway is.
+///
+/// # Errors
+/// As [`ask`].
+pub fn state(socket: &Path) -> Result<GatewayState, String> {
+    let status = ask(socket, &json!({ "get": "status" }))?;
+    Ok(read(&status))
+}
+
+/// Tells the gateway to take no new calls.
+///
+/// # Errors
+/// As [`ask`].
+pub fn drain(socket: &Path) -> Result<(), String> {
+    ask(socket, &json!({ "do": "drain" })).map(drop)
+}
+
+fn read(status: &Value) -> GatewayState {
+    let calls = status.get("calls").and_then(Value::as_array).into_iter().flatten();
+    let drained = status.get("taking").and_then(Value::as_str) == Some("nothing");
+    GatewayState {
+        calls: calls.filter_map(|call| call.as_str().map(tidy)).take(256).collect(),
+        taking: if drained { Taking::Nothing } else { Taking::Calls },
+    }
+}
+
+/// A line of another program, fit for a terminal.
+fn tidy(text: &str) -> String {
+    text.chars().take(300).map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    /// A gateway that answers each question with the next of `answers`.
+    fn gateway(answers: &'static [&'static str]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gatewayd.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        std::thread::spawn(move || {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut line = String::new();
+                BufReader::new(stream.try_clone().unwrap()).read_line(&mut line).unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        (folder, path)
+    }
+
+    #[test]
+    fn a_gateway_tells_its_calls_and_whether_it_takes_more() {
+        let (_folder, path) = gateway(&[
+            "{\"calls\":[\"call-1 room\\u001b[2J: connected\"],\"taking\":\"nothing\",\"more\":1}\n",
+        ]);
+        let state = state(&path).unwrap();
+        assert_eq!(state.calls, ["call-1 room?[2J: connected"]);
+        assert_eq!(state.taking, Taking::Nothing);
+    }
+
+    #[test]
+    fn a_gateway_that_is_away_or_talks_nonsense_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(state(&folder.path().join("none")).unwrap_err().starts_with("the gateway does not answer"));
+        for (answers, part) in [
+            (&["not json\n"][..], "is none"),
+            (&["{\"error\":\"this is no question\"}\n"][..], "refuses: this is no question"),
+            (&[""][..], "is none"),
+        ] {
+            let (_folder, path) = gateway(answers);
+            assert!(drain(&path).unwrap_err().contains(part));
+        }
+    }
+}

@@ -1,0 +1,24 @@
+"""Screens held against pictures of text. UPDATE_GOLDEN=1 draws them anew; look at the difference, then commit it."""
+
+import os
+import re
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent.parent / "screens"
+CHANGES = [
+    (re.compile(r"Gantry [0-9]+\.[0-9]+\.[0-9]+\S*"), "Gantry <release>"),
+    (re.compile(r"[0-9]+ (s|min|h|d)\b"), r"<n> \1"),
+]
+"""What is another at each run: the release, and times."""
+
+
+def same(name: str, screens: list[tuple[str, str]]) -> None:
+    """Fails if a screen is not as in its picture."""
+    drawn = "".join(f"### {title}\n{text}\n" for title, text in screens)
+    for pattern, by in CHANGES:
+        drawn = pattern.sub(by, drawn)
+    picture = FOLDER / f"{name}.txt"
+    if os.environ.get("UPDATE_GOLDEN"):
+        picture.parent.mkdir(exist_ok=True)
+        picture.write_text(drawn)
+    assert drawn == picture.read_text(), f"{picture} is another picture; UPDATE_GOLDEN=1 draws it anew"

@@ -1,0 +1,2 @@
+# Stands for oe-core's: builds beside the source.
+B = "${WORKDIR}/build"

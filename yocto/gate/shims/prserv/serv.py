@@ -1,0 +1,1 @@
+"""No revision is asked for here."""
