@@ -82,7 +82,7 @@ def test_a_gateway_whose_threads_wait_for_ever_is_back_and_the_part_is_named(box
     """The thread that turns all calls is held; the others go on, as in a deadlock."""
     before = pid(shell, "gatewayd")
 
-    shell.send(f"(hold {before} shard &) ")
+    shell.send("hold gatewayd shard-1 > /dev/null 2>&1 &")
 
     back_as_another(box, shell, before)
     reason = last(shell, "gatewayd.service")

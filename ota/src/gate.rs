@@ -64,7 +64,7 @@ pub struct Ask(pub Check);
 /// What a gate tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A check's outcome is another one than before.
+    /// A check fails that passed before, or passes that failed; another reason for failing is not told, as there may be one each second.
     Changed(Check, Outcome),
     /// It has decided, and asks nothing more.
     Decided(Verdict),
@@ -199,7 +199,11 @@ impl Made {
         if outcome == Outcome::Passed {
             self.passed = Some(now);
         }
-        if self.last.as_ref() != Some(&outcome) {
+        let same = matches!(
+            (&self.last, &outcome),
+            (Some(Outcome::Passed), Outcome::Passed) | (Some(Outcome::Failed(_)), Outcome::Failed(_))
+        );
+        if !same {
             sink(Output::Event(Event::Changed(self.check, outcome.clone())));
         }
         self.last = Some(outcome);
@@ -381,7 +385,7 @@ mod tests {
             told.step(Input::Answer(check, Outcome::Failed("not yet".to_owned())));
         }
         told.live(5 * SECOND, |second, check| match check {
-            Check::Sip if second < 2 => failed("not yet"),
+            Check::Sip if second < 4 => failed(if second < 2 { "not yet" } else { "still not" }),
             _ => well(second, check),
         });
         let of_sip: Vec<_> = told

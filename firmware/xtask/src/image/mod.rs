@@ -251,7 +251,7 @@ fn compose(name: &str, flavour: Flavour, built: Option<&Path>, out: &Path) -> Re
 
     let mut ours = programs::present()?;
     if flavour == Flavour::Debug {
-        ours.push(programs::HOLD);
+        ours.extend(programs::HELPERS);
     }
     let (built, init) = match built {
         Some(folder) => (folder.to_owned(), programs::read_init(&folder.join("init"))?),

@@ -23,8 +23,13 @@ const PROGRAMS: [Program; 3] = [
     Program { package: "otad", binary: "otad", path: "usr/bin/otad" },
 ];
 
-/// Only on debug images: it holds one thread of a program, so that drills have a deadlock. An example, so that no release can have it.
-pub const HOLD: Program = Program { package: "linux", binary: "hold", path: "usr/bin/hold" };
+/// Only on debug images: what drills need of a box. Examples, so that no release can have them.
+pub const HELPERS: [Program; 2] = [
+    // Holds one thread of a program: a deadlock.
+    Program { package: "linux", binary: "hold", path: "usr/bin/hold" },
+    // Asks a socket in the file system, as busybox cannot.
+    Program { package: "linux", binary: "ask", path: "usr/bin/ask" },
+];
 
 /// The programs that the workspace has.
 ///
@@ -53,7 +58,7 @@ enum Linking {
 /// If one does not build.
 pub fn build(programs: &[Program], arch: Arch, epoch: u64) -> Result<PathBuf> {
     let (examples, programs): (Vec<Program>, Vec<Program>) =
-        programs.iter().partition(|program| **program == HOLD);
+        programs.iter().partition(|program| HELPERS.contains(program));
     for example in examples {
         let wanted = ["-p", example.package, "--example", example.binary];
         let built = compile(&wanted, arch, epoch, Linking::Shared)?;
