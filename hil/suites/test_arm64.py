@@ -1,4 +1,4 @@
-"""The ARM64 box: cross-compiled, composed and started as the other one is. A call is tried on x86-64 only: it would take an hour here."""
+"""The ARM64 box: cross-compiled, composed and started as the other one is. Calls are tried on x86-64."""
 
 import struct
 

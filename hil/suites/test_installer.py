@@ -46,7 +46,7 @@ class Bench:
         return Drive.blank(self.folder / "target.img", SERIAL, size + LARGER)
 
     def bystander(self, serial: str = OTHER) -> Drive:
-        """A disk with something on it that nobody may touch: as large as the target, with partitions of the same names."""
+        """A disk that nobody may touch: as large as the target, with partitions of the same names."""
         drive = Drive.blank(self.folder / "bystander.img", serial, self.target().path.stat().st_size)
         with drive.path.open("r+b") as file:
             source = (self.image.built / "disk.img").open("rb")

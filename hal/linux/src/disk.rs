@@ -94,7 +94,7 @@ fn function(real: &Path) -> Option<String> {
         lengths == [4, 2, 2, 1] && name.bytes().all(|b| b.is_ascii_hexdigit() || b == b':' || b == b'.')
     };
     let names = real.iter().filter_map(|name| name.to_str());
-    names.filter(|name| is(name)).last().map(|name| format!("pci-{name}"))
+    names.rev().find(|name| is(name)).map(|name| format!("pci-{name}"))
 }
 
 /// Forgets what memory holds of a disk, so that the next read is from the disk itself.

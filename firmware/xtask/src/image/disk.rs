@@ -219,7 +219,7 @@ pub fn lay(disk: &Path, id: &str, partitions: &[Laid]) -> Result<()> {
     drop(std::fs::remove_file(disk));
     let file = File::create(disk).with_context(|| format!("cannot make {}", disk.display()))?;
     let all: u64 = partitions.iter().map(|partition| partition.size.bytes()).sum();
-    file.set_len(all + (2 * EDGE << 20))?;
+    file.set_len(all + ((2 * EDGE) << 20))?;
     drop(file);
     let mut script = format!("label: gpt\nlabel-id: {id}\nunit: sectors\nfirst-lba: {SECTORS}\n\n");
     let mut start = EDGE;

@@ -231,13 +231,13 @@ const FAULTS: &[Fault] = &[
     },
 ];
 
-/// Plants each fault whose name holds `filter`, and looks for it.
+/// Plants faults, one at a time, and looks for each.
 ///
 /// # Errors
 /// If the copy is not green to begin with, or a fault is not found by its words.
-pub fn command(tools: &Tools, folder: &Path, filter: &str) -> Result<()> {
-    let faults: Vec<_> = FAULTS.iter().filter(|fault| fault.name.contains(filter)).collect();
-    ensure!(!faults.is_empty(), "there is no fault called {filter:?}; there are: {}", names());
+pub fn command(tools: &Tools, folder: &Path, which: Which<'_>) -> Result<()> {
+    let faults: Vec<_> = FAULTS.iter().filter(|fault| which.takes(fault)).collect();
+    ensure!(!faults.is_empty(), "there is no fault called so; there are: {}", names());
     let tree = copy(&folder.join("faults/tree"))?;
     let work = folder.join("faults");
     for check in Check::QUICK {
@@ -257,6 +257,27 @@ pub fn command(tools: &Tools, folder: &Path, filter: &str) -> Result<()> {
     ensure!(missed.is_empty(), "the gate does not see every fault:\n  {}", missed.join("\n  "));
     eprintln!("{} faults planted, each found", faults.len());
     Ok(())
+}
+
+/// Which faults are planted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which<'a> {
+    /// All.
+    All,
+    /// Those that are found without fetching or building.
+    Quick,
+    /// Those with this in their name.
+    Named(&'a str),
+}
+
+impl Which<'_> {
+    fn takes(self, fault: &Fault) -> bool {
+        match self {
+            Self::All => true,
+            Self::Quick => fault.checks.iter().all(|check| Check::QUICK.contains(check)),
+            Self::Named(name) => fault.name.contains(name),
+        }
+    }
 }
 
 /// How a fault was found.

@@ -139,6 +139,10 @@ fn part(partition: &Partition) -> String {
     )
 }
 
+/// Modules of Debian's kernel (6.12) that oe-core's (6.18) has no more: the kernel's own SHA-256 uses the processor's instructions
+/// by itself since 6.16.
+const WITHIN_THE_KERNEL: &[&str] = &["sha256-ssse3"];
+
 /// What a machine's configuration and the classes ask of a board.
 fn figures(board: &Board) -> String {
     let Boot::EfiBootGuard { timeout, .. } = &board.boot;
@@ -154,7 +158,8 @@ fn figures(board: &Board) -> String {
     let watchdog = |module: &&board::Name| board.watchdogs.iter().any(|watchdog| watchdog.driver == **module);
     let names =
         |modules: Vec<&board::Name>| modules.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    let (late, early): (Vec<_>, Vec<_>) = board.kernel.initrd.iter().partition(watchdog);
+    let modules = board.kernel.initrd.iter().filter(|module| !WITHIN_THE_KERNEL.contains(&module.as_str()));
+    let (late, early): (Vec<_>, Vec<_>) = modules.partition(watchdog);
     set("GANTRY_MODULES_EARLY", &names(early));
     set("GANTRY_MODULES_LATE", &names(late));
     set("GANTRY_WATCHDOG_TIMEOUT", &timeout.count().to_string());
@@ -256,7 +261,7 @@ mod tests {
     fn modules_of_the_initrd_keep_their_order_and_a_watchdog_s_driver_comes_late() {
         let text = figures(&board("x86-rack"));
 
-        let early = "GANTRY_MODULES_EARLY = \"nvme ahci sd_mod sha256-ssse3 dm-mod dm-verity squashfs\"\n";
+        let early = "GANTRY_MODULES_EARLY = \"nvme ahci sd_mod dm-mod dm-verity squashfs\"\n";
         assert!(text.contains(early), "{text}");
         assert!(text.contains("GANTRY_MODULES_LATE = \"iTCO_wdt\"\n"), "{text}");
     }

@@ -16,6 +16,7 @@ mod tree;
 
 use crate::setup;
 use anyhow::{Result, bail};
+use faults::Which;
 use gate::{Check, Gate};
 use run::Tools;
 use std::path::PathBuf;
@@ -41,14 +42,23 @@ pub fn command(arguments: &[String]) -> Result<()> {
         ["layout"] => layout::write(&Tree::here()),
         ["check"] => check(&[Check::Sources, Check::Frozen]),
         ["check", "--arm64"] => check(&[Check::Sources, Check::Frozen, Check::Arm64]),
-        ["faults"] => faults::command(&tools()?, &folder(), ""),
-        ["faults", name] => faults::command(&tools()?, &folder(), name),
+        ["faults"] => faults::command(&tools()?, &folder(), Which::All),
+        ["faults", name] => faults::command(&tools()?, &folder(), Which::Named(name)),
         [] | ["help"] => {
             print!("{HELP}");
             Ok(())
         }
         _ => bail!("there is no command `yocto {}`; `cargo xtask yocto help` lists them", words.join(" ")),
     }
+}
+
+/// What `cargo xtask test` takes of it: the gate, and that it sees the faults that are soon planted.
+///
+/// # Errors
+/// If the gate is red, or a fault leaves it green.
+pub fn test() -> Result<()> {
+    check(&[Check::Sources, Check::Frozen])?;
+    faults::command(&tools()?, &folder(), Which::Quick)
 }
 
 fn check(slow: &[Check]) -> Result<()> {

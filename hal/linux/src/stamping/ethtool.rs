@@ -92,7 +92,7 @@ impl Card {
             return Err(Errno::ENODEV.into());
         }
         for (place, byte) in raw.iter_mut().zip(name.bytes()) {
-            *place = byte.cast_signed();
+            *place = c_char::from_ne_bytes([byte]);
         }
         let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
         Ok(Self { name: raw, socket })
