@@ -11,7 +11,7 @@ use console::serial::Terminal;
 use console::words::{self, Command, Form};
 use console::{apply, life, notes, panel, serial, serve, stamping};
 use domain::appliance::request::What;
-use linux::stamping::LinuxProver;
+use linux::stamping::{Links, LinuxProver};
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use std::io::{BufRead, IsTerminal, Read, Write};
 use std::path::Path;
@@ -111,7 +111,9 @@ fn record_stop(unit: &str, places: &Places) -> Result<ExitCode> {
 }
 
 fn prove_stamps(places: &Places) -> Result<ExitCode> {
-    let proofs = stamping::run(places, &mut LinuxProver).context("who stamps packets")?;
+    let links = Links::watch().context("the news of links")?;
+    let proofs =
+        stamping::run(places, &mut LinuxProver, |most| links.wait(most)).context("who stamps packets")?;
     proofs.iter().for_each(|proof| println!("{proof}"));
     Ok(ExitCode::SUCCESS)
 }

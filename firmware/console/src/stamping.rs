@@ -11,16 +11,19 @@ use std::time::{Duration, Instant};
 
 /// How long a link may take to come up.
 const LINKS: Duration = Duration::from_secs(20);
-/// How often it is looked at meanwhile.
-const ROUND: Duration = Duration::from_millis(500);
 /// Largest file of proofs.
 const FILE_BYTES: usize = 16 * 1024;
 
-/// Proves every card of the box and writes it down, a line a card. A card without a link is tried again for a while.
+/// Proves every card of the box and writes it down, a line a card. A card without a link is tried again for a while; `changed` waits until
+/// some link changed, at most for so long.
 ///
 /// # Errors
 /// If it cannot be written down.
-pub fn run(places: &Places, prover: &mut dyn Prover) -> io::Result<Vec<Proof>> {
+pub fn run(
+    places: &Places,
+    prover: &mut dyn Prover,
+    changed: impl Fn(Duration) -> io::Result<()>,
+) -> io::Result<Vec<Proof>> {
     let end = Instant::now() + LINKS;
     let names = look::interface_names(places);
     let mut cards: Vec<Label> = names.iter().filter_map(|name| Label::sanitised(name.as_str())).collect();
@@ -37,10 +40,11 @@ pub fn run(places: &Places, prover: &mut dyn Prover) -> io::Result<Vec<Proof>> {
         proofs.sort_by(|a, b| a.nic.as_str().cmp(b.nic.as_str()));
         let lines: String = proofs.iter().map(|proof| format!("{proof}\n")).collect();
         files::replace(&places.stamping(), &lines, 0o644)?;
-        if cards.is_empty() || Instant::now() >= end {
+        let left = end.saturating_duration_since(Instant::now());
+        if cards.is_empty() || left.is_zero() {
             return Ok(proofs);
         }
-        std::thread::sleep(ROUND);
+        changed(left)?;
     }
 }
 
@@ -81,7 +85,7 @@ mod tests {
             std::fs::create_dir_all(places.at("/sys/class/net").join(card).join("device")).unwrap();
         }
         std::fs::create_dir_all(places.answers()).unwrap();
-        let proofs = run(&places, &mut Cards(0)).unwrap();
+        let proofs = run(&places, &mut Cards(0), |_| Ok(())).unwrap();
         assert_eq!(proofs.len(), 2);
         let found = |nic| found(&places, nic).unwrap();
         assert_eq!(found("lan0"), "hardware stamps of ptp0, as the card stamped a probe within 1ms");

@@ -1,9 +1,11 @@
 //! Who stamps packets: what a network card says of itself, whether it does it, and its clock.
 
 mod ethtool;
+mod links;
 mod phc;
 mod probe;
 
+pub use links::Links;
 pub use phc::Phc;
 pub use probe::{PROBE_PATIENCE, Stamper, stamp_of_probe};
 
