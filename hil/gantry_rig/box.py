@@ -110,9 +110,10 @@ class VirtualBox(Driver, BoxProtocol):
             self.qemu._child, self.qemu.status = None, 0
 
     def after_off(self) -> None:
-        """The TPM ends with the box."""
+        """The TPM ends with the box, or is ended if the box never came to it."""
         if self.swtpm is not None:
-            self.swtpm.wait(10)
+            self.swtpm.terminate()
+            self.swtpm.wait()
             self.swtpm = None
 
     def cpu_seconds(self) -> float:

