@@ -204,23 +204,18 @@ impl Call {
         }
     }
 
-    /// Some of its sockets are read on the beat.
-    pub fn is_on_the_beat(&self) -> bool {
-        let mut sockets = self.caller_sockets.iter().chain(&self.conference_socket);
-        sockets.any(|socket| socket.udp.reading() == Reading::OnTheBeat)
+    /// A room's sound has a port of its own, and is played out on the beat: that is when it is read. What comes from the conference shares
+    /// its port with pictures and messages, which can't wait.
+    fn set_reading(&mut self, plan: &MediaPlan) {
+        let reading = if plan.up.sound.is_some() { Reading::OnTheBeat } else { Reading::AtOnce };
+        let [sound, ..] = &mut self.caller_sockets;
+        sound.udp.set_reading(reading);
     }
 
-    /// Sound is played out on the beat, so that is when it is read, alone as it is on its port. What comes from the conference
-    /// shares one port with pictures, and those can't wait: it is read on the beat while there are none.
-    fn set_reading(&mut self, plan: &MediaPlan) {
-        let sounds = plan.up.sound.is_some() && plan.down.sound.is_some();
-        let pictures = plan.up.picture.is_some() || plan.down.picture.is_some();
-        let on_the_beat = |is: bool| if is { Reading::OnTheBeat } else { Reading::AtOnce };
-        let [sound, ..] = &mut self.caller_sockets;
-        sound.udp.set_reading(on_the_beat(sounds));
-        if let Some(socket) = &mut self.conference_socket {
-            socket.udp.set_reading(on_the_beat(sounds && !pictures));
-        }
+    /// Its room's sound is read on the beat.
+    pub fn is_on_the_beat(&self) -> bool {
+        let [sound, ..] = &self.caller_sockets;
+        sound.udp.reading() == Reading::OnTheBeat
     }
 
     fn transmit(&mut self, side: Side, packet: Transmit) {
