@@ -76,7 +76,7 @@ fn run(arguments: &[String]) -> Result<()> {
 }
 
 fn test(arguments: &[String]) -> Result<()> {
-    setup::install(&[setup::BUILD, setup::PEERS])?;
+    setup::install(&[setup::BUILD, setup::PEERS, setup::IMAGE])?;
     setup::nextest()?;
     if arguments.is_empty() {
         check()?;
