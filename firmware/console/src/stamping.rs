@@ -40,7 +40,7 @@ pub fn run(places: &Places, prover: &mut dyn Prover) -> io::Result<Vec<Proof>> {
         if cards.is_empty() || Instant::now() >= end {
             return Ok(proofs);
         }
-        std::thread::sleep(ROUND);
+        std::thread::park_timeout(ROUND);
     }
 }
 

@@ -19,6 +19,17 @@ fn golden(name: &str, text: &str) {
     }
 }
 
+/// A made box lies on the disk of the machine that tests, and warns of it when that is full.
+fn without_count(screen: &str) -> String {
+    let mut words: Vec<_> = screen.split(' ').collect();
+    for at in 1..words.len().saturating_sub(2) {
+        if words[at] == "to" && words[at + 1] == "look" {
+            words[at - 1] = "N";
+        }
+    }
+    words.join(" ")
+}
+
 #[test]
 fn a_box_is_claimed_and_set_up_on_a_vt100_by_keys_alone() {
     let made = MadeBox::new();
@@ -26,7 +37,7 @@ fn a_box_is_claimed_and_set_up_on_a_vt100_by_keys_alone() {
     let mut pictures = String::new();
     let mut picture = |name: &str, terminal: &mut made_box::Terminal| {
         terminal.quiet();
-        pictures.push_str(&format!("### {name}\n{}", terminal.shows()));
+        pictures.push_str(&format!("### {name}\n{}", without_count(&terminal.shows())));
     };
 
     terminal.wait_for("This box is not claimed");

@@ -22,6 +22,7 @@ const EXPOSURE: &[(&str, f32)] = &[
     ("gantry-apply@network.service", 5.5),
     ("gantry-settings.service", 5.5),
     ("gantry-forget.service", 2.5),
+    ("gantry-stamping.service", 3.0),
 ];
 
 fn units() -> PathBuf {
