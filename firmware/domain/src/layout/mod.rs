@@ -125,12 +125,12 @@ fn row_below(canvas: Size, small: usize) -> Vec<Rect> {
 }
 
 /// Main place at the top left, four places in the row below, the rest in the column beside it from the top.
-fn row_and_column(canvas: Size, small: usize) -> Vec<Rect> {
+fn row_and_column(canvas: Size, others: usize) -> Vec<Rect> {
     let cell = part(canvas, 4);
     let main = even_size(Size::new(canvas.width - cell.width, canvas.height - cell.height));
     let mut places = vec![Rect { x: 0, y: 0, size: main }];
     places.extend(row(canvas, cell, main.height, 4));
-    let beside = (0..).step_by(cell.height as usize).take(small.saturating_sub(4));
+    let beside = (0..small(others.saturating_sub(4))).map(|n| cell.height * n);
     places.extend(beside.map(|y| Rect { x: main.width, y, size: cell }));
     places
 }
@@ -244,6 +244,12 @@ mod tests {
             || a.y + a.size.height <= b.y
             || b.y + b.size.height <= a.y;
         !apart
+    }
+
+    #[test]
+    fn a_canvas_too_small_for_its_places_has_empty_ones() {
+        let places = places(Layout::OnePlusSeven, Size::new(2, 2), 8);
+        assert!(places[0].size.area() > 0 && places[1..].iter().all(|place| place.size.area() == 0));
     }
 
     proptest! {
