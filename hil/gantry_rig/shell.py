@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gantry_rig.serial import ESCAPES, Serial
 
-QUIET = 'stty -echo; while read -r line; do eval "$line"; done'
+QUIET = 'stty -echo; export SYSTEMD_PAGER=cat SYSTEMD_COLORS=0; while read -r line; do eval "$line"; done'
 """A shell that edits no lines, repeats nothing and asks for nothing."""
 GREETING = 3
 """Seconds in which a shell that is there answers."""

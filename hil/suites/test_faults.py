@@ -90,9 +90,10 @@ def test_a_gateway_whose_threads_wait_for_ever_is_back_and_the_part_is_named(box
 
 
 def test_a_first_process_that_hangs_leads_to_a_reset_by_the_watchdog(box: GantryStrategy, shell: Shell) -> None:
+    """It is held as a debugger holds it; signals cannot stop it."""
     boot = shell.run("cat /proc/sys/kernel/random/boot_id")
 
-    shell.run("kill -STOP 1; true")
+    shell.send("hold systemd systemd > /dev/null 2>&1 &")
 
     came_back(box, shell, boot)
     assert last(shell, "box").word == "system-hung"
