@@ -58,6 +58,17 @@ pub struct Board {
 }
 
 impl Board {
+    /// What the loader arms the watchdog with, in seconds; 0 for not at all. EFI Boot Guard (0.13) drives watchdogs of x86 machines only,
+    /// and starts nothing where it is given a time and finds none; there the kernel's driver is the first to arm one.
+    #[must_use]
+    pub fn loader_watchdog(&self) -> u16 {
+        let Boot::EfiBootGuard { timeout, .. } = &self.boot;
+        match self.arch {
+            Arch::X86_64 => timeout.count(),
+            Arch::Aarch64 => 0,
+        }
+    }
+
     /// Reads a board's description.
     ///
     /// # Errors

@@ -7,9 +7,11 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent.parent / "screens"
 CHANGES = [
     (re.compile(r"Gantry [0-9]+\.[0-9]+\.[0-9]+\S*"), "Gantry <release>"),
+    (re.compile(r"(slot [AB]) .*"), r"\1  <how it is>"),
+    (re.compile(r"^(  lan[0-9]  ).*(\n {8}.*)*", re.MULTILINE), r"\1<addresses>"),
     (re.compile(r"[0-9]+ (s|min|h|d)\b"), r"<n> \1"),
 ]
-"""What is another at each run: the release, and times."""
+"""What is another at each run: the release, how the box is just now, addresses that come in their own time, times."""
 
 
 def same(name: str, screens: list[tuple[str, str]]) -> None:

@@ -148,3 +148,13 @@ def test_a_clock_that_jumps_ends_no_service_and_is_told(box: GantryStrategy, she
         lambda: sum(reason.word == "clock-jumped" for reason in reasons(shell)) > told,
     )
     assert pid(shell, "gatewayd") == before
+
+
+def test_power_that_is_lost_just_after_the_first_start_leaves_a_box_that_starts_again(
+    strategy: GantryStrategy, debug: Image
+) -> None:
+    put_in(strategy, debug, None)
+    strategy.transition(Status.booted)
+    strategy.transition(Status.off)
+
+    strategy.transition(Status.booted)

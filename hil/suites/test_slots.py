@@ -16,10 +16,12 @@ GARBLED = 12 << 20
 
 
 @pytest.fixture
-def running(strategy: GantryStrategy, debug: Image) -> Iterator[Disk]:
-    """A box that was in service on slot A, and is off."""
+def running(strategy: GantryStrategy, debug: Image, shell: Shell) -> Iterator[Disk]:
+    """A box that was in service on slot A, and is off, with all on its disk: losing power is another suite's."""
     disk = put_in(strategy, debug, None)
     strategy.transition(Status.booted)
+    shell.reconnect(strategy.serial)
+    shell.run("sync")
     strategy.transition(Status.off)
     yield disk
     strategy.transition(Status.off)

@@ -14,15 +14,12 @@ use hal::slots::{BootControl, Slot};
 use initrd::cmdline::Root;
 use initrd::devices::{self, Device};
 use initrd::mapper::{Depth, Verity};
-use linux::ebg::{EfiBootGuard, Place, Recipe};
+use linux::ebg::{EfiBootGuard, LOADER_TIMEOUT, Place, Recipe};
 use nix::mount::{MsFlags, mount, umount};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// A slot's kernel image on its boot partition.
 const KERNEL: &str = "gantry.efi";
-/// What a record is made of that was damaged; the image builder's are never.
-const WATCHDOG: Duration = Duration::from_secs(120);
 
 /// The boot partitions of the disk that `part` is on, mounted for as long as `act` runs.
 fn with_boot<T>(
@@ -63,7 +60,7 @@ fn folder(slot: Slot) -> PathBuf {
 fn place(slot: Slot) -> Place {
     Place {
         folder: folder(slot),
-        recipe: Recipe { kernel: format!("C:{}:{KERNEL}", label(slot)), watchdog: WATCHDOG },
+        recipe: Recipe { kernel: format!("C:{}:{KERNEL}", label(slot)), watchdog: LOADER_TIMEOUT },
     }
 }
 

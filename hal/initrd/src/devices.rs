@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// Where the kernel shows block devices.
 const BLOCK: &str = "/sys/class/block";
 
+/// How often there may be news while devices settle.
+const SETTLING: u32 = 1000;
+
 /// The kernel's news of devices.
 pub struct Uevents(OwnedFd);
 
@@ -28,9 +31,9 @@ impl Uevents {
         Ok(Self(socket))
     }
 
-    /// Waits until there was no news for `quiet`: every device that is there has been found.
+    /// Waits until there was no news for `quiet`: every device that is there has been found. It ends even where news never does.
     pub fn settle(&self, quiet: Duration) {
-        while more(self, quiet) {}
+        let _ = (0..SETTLING).find(|_| !more(self, quiet));
     }
 
     /// Waits until there is news, at most so long.

@@ -200,7 +200,6 @@ pub fn esp(image: &Path, board: &Board, guard: &Path, recovery: &Path, release: 
 pub fn boot(image: &Path, board: &Board, slot: Slot, kernel: &Path, release: &Release) -> Result<()> {
     let Some((role, revision)) = slot.boot() else { return Ok(()) };
     let partition = board.disk.partition(role).with_context(|| format!("a board has a {role}"))?;
-    let Boot::EfiBootGuard { timeout, .. } = &board.boot;
     let (environment, label) = (image.with_extension("BGENV.DAT"), image.with_extension("EFILABEL"));
     drop(std::fs::remove_file(&environment));
     // The loader finds the partition by this file: not every firmware shows a volume's label.
@@ -209,7 +208,7 @@ pub fn boot(image: &Path, board: &Board, slot: Slot, kernel: &Path, release: &Re
     Program::new("bg_setenv")
         .args(["-f".as_ref(), environment.as_os_str()])
         .args([format!("--revision={revision}"), "--ustate=OK".to_owned()])
-        .args([format!("--watchdog={}", timeout.count()), format!("--kernel=C:{role}:{KERNEL}")])
+        .args([format!("--watchdog={}", board.loader_watchdog()), format!("--kernel=C:{role}:{KERNEL}")])
         .args(["--args="])
         .read()?;
     let files: [FatFile; 3] = [

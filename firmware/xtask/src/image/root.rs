@@ -106,7 +106,9 @@ fn debian(parts: &Parts<'_>, tree: &mut Tree) -> Result<BTreeMap<String, Node>> 
 
 fn is_library(path: &str) -> bool {
     let (folder, file) = path.rsplit_once('/').unwrap_or_default();
-    (folder.starts_with("usr/lib/") && folder.matches('/').count() <= 3 || folder == "usr/lib64")
+    // ARM64's loader stands in usr/lib itself, that of x86 in usr/lib64.
+    (folder.starts_with("usr/lib/") && folder.matches('/').count() <= 3
+        || ["usr/lib", "usr/lib64"].contains(&folder))
         && (file.ends_with(".so") || file.contains(".so."))
 }
 
@@ -179,13 +181,17 @@ fn link(tree: &mut Tree, libraries: BTreeMap<String, Node>) -> Result<()> {
         .collect();
     let mut missing = BTreeSet::new();
     while let Some((user, needs)) = open.pop() {
-        let loader = needs.loader.iter().map(|path| path.rsplit('/').next().unwrap_or(path));
-        for name in loader.chain(needs.libraries.iter().map(String::as_str)) {
-            let Some(path) = by_name.get(name) else {
-                missing.insert(format!("{user} needs {name}"));
-                continue;
-            };
-            lay_library(tree, &libraries, path, &mut open)?;
+        // The loader is found by its path, the others by their names.
+        let loader = needs.loader.iter().map(|path| (path.as_str(), Some(merged(path))));
+        let named = needs.libraries.iter().map(|name| {
+            let path = by_name.get(name.as_str());
+            (name.as_str(), path.map(|path| (*path).to_owned()))
+        });
+        for (name, path) in loader.chain(named) {
+            match path.filter(|path| libraries.contains_key(path)) {
+                Some(path) => lay_library(tree, &libraries, &path, &mut open)?,
+                None => drop(missing.insert(format!("{user} needs {name}"))),
+            }
         }
     }
     ensure!(

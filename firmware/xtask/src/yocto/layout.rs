@@ -4,7 +4,7 @@
 use super::tree::Tree;
 use crate::image::{kernel_arguments, users};
 use anyhow::{Context, Result, anyhow};
-use board::{Board, Boot, Content, Filesystem, Partition};
+use board::{Board, Content, Filesystem, Partition};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -145,7 +145,6 @@ const WITHIN_THE_KERNEL: &[&str] = &["sha256-ssse3"];
 
 /// What a machine's configuration and the classes ask of a board.
 fn figures(board: &Board) -> String {
-    let Boot::EfiBootGuard { timeout, .. } = &board.boot;
     let mut text = head(board);
     let mut set = |name: &str, value: &str| {
         let _ = writeln!(text, "{name} = \"{value}\"");
@@ -162,7 +161,7 @@ fn figures(board: &Board) -> String {
     let (late, early): (Vec<_>, Vec<_>) = modules.partition(watchdog);
     set("GANTRY_MODULES_EARLY", &names(early));
     set("GANTRY_MODULES_LATE", &names(late));
-    set("GANTRY_WATCHDOG_TIMEOUT", &timeout.count().to_string());
+    set("GANTRY_WATCHDOG_TIMEOUT", &board.loader_watchdog().to_string());
     set("GANTRY_DISK_GUID", &board.disk.guid.to_string());
     for partition in &board.disk.partitions {
         set(&format!("GANTRY_PARTITION_MIB[{}]", partition.name), &partition.size_mib.count().to_string());
@@ -253,7 +252,7 @@ mod tests {
 
         assert!(text.contains("GANTRY_EFI_LOADER = \"BOOTAA64.EFI\"\n"), "{text}");
         assert!(text.contains("GANTRY_KERNEL_ARGUMENTS = \"console=ttyAMA0,115200 "), "{text}");
-        assert!(text.contains("GANTRY_WATCHDOG_TIMEOUT = \"120\"\n"), "{text}");
+        assert!(text.contains("GANTRY_WATCHDOG_TIMEOUT = \"0\"\n"), "the loader drives none there:\n{text}");
         assert!(text.contains("GANTRY_PARTITION_MIB[BOOT-A] = \"192\"\n"), "{text}");
     }
 

@@ -14,7 +14,7 @@ const BUSES: usize = 64;
 /// The number of the bus whose adapter's name begins with `adapter`, as `sys` (`/sys`) tells of it; `None` if there is none.
 #[must_use]
 pub fn bus_of(sys: &Path, adapter: &str) -> Option<u32> {
-    let buses = files::entries(&sys.join("class/i2c-adapter")).unwrap_or_default();
+    let buses = files::entries(&sys.join("bus/i2c/devices")).unwrap_or_default();
     let mut numbers: Vec<u32> = buses
         .iter()
         .take(BUSES)
@@ -56,7 +56,7 @@ mod tests {
         for (bus, name) in
             [("i2c-0", "SMBus I801 adapter at 0700\n"), ("i2c-7", "CP2112 SMBus Bridge on hidraw0\n")]
         {
-            let folder = sys.path().join("class/i2c-adapter").join(bus);
+            let folder = sys.path().join("bus/i2c/devices").join(bus);
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join("name"), name).unwrap();
         }
