@@ -136,19 +136,20 @@ fn evidence(places: &Places) -> Evidence {
     Evidence {
         resets: watchdogs.iter().map(Watchdog::last_reset).collect(),
         dumps: linux::pstore::Pstore::new(&sys).dumps().unwrap_or_default(),
-        inspected: slots.and_then(|slots| slots.booted).map(|booted| inspect(places, booted)),
+        inspected: slots.and_then(|slots| slots.booted).map(|booted| inspect(places, &control, booted)),
         slots,
         last: read(places),
     }
 }
 
-/// What the boot image of the slot that does not run looks like.
-fn inspect(places: &Places, booted: Slot) -> hal::reason::Inspected {
+/// What is known of the slot that does not run: what was noted when it was given up, or what its boot image looks like.
+fn inspect(places: &Places, control: &linux::ebg::EfiBootGuard, booted: Slot) -> hal::reason::Inspected {
     let folder = match booted {
         Slot::A => "/boot/b",
         Slot::B => "/boot/a",
     };
-    linux::image::inspect(&places.at(folder).join("gantry.efi"))
+    let look = || linux::image::inspect(&places.at(folder).join("gantry.efi"));
+    control.noted(booted.other()).unwrap_or_else(look)
 }
 
 #[cfg(test)]

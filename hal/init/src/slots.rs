@@ -8,7 +8,7 @@
 //! The loader itself gives up a slot only while it is on trial. A slot that was good for years and whose disk wears out, or
 //! whose kernel image can't be loaded any more, is given up here. Without evidence no slot is.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use hal::reason::Inspected;
 use hal::slots::{BootControl, Slot};
 use initrd::cmdline::Root;
@@ -64,16 +64,22 @@ fn place(slot: Slot) -> Place {
     }
 }
 
-/// The slot that runs is not to be started again, if the other can be.
+/// The slot that runs is not to be started again, if the other can be: its root is damaged.
 ///
 /// # Errors
 /// If the other can't be, or nothing can be written.
 pub fn give_up(part: &Device, slot: Slot) -> Result<()> {
-    with_boot(part, Some(slot), |loader| {
-        loader.mark_failed(slot).with_context(|| format!("cannot mark slot {slot:?} failed"))?;
-        eprintln!("init: slot {slot:?} is marked failed");
-        Ok(())
-    })
+    with_boot(part, Some(slot), |loader| fail(loader, slot, Inspected::RootDamaged))
+}
+
+/// Marks a slot failed, and notes what was found of it for the start of the other.
+fn fail(loader: &mut EfiBootGuard, slot: Slot, found: Inspected) -> Result<()> {
+    if let Err(error) = loader.note(slot, found) {
+        eprintln!("init: {error:#}");
+    }
+    loader.mark_failed(slot).with_context(|| format!("cannot mark slot {slot:?} failed"))?;
+    eprintln!("init: slot {slot:?} is marked failed: {}", found.word());
+    Ok(())
 }
 
 /// From the recovery: looks whether the slot that the loader would take next is whole, and marks it failed if it is not. Says
@@ -84,13 +90,9 @@ pub fn give_up(part: &Device, slot: Slot) -> Result<()> {
 pub fn look_after(part: &Device) -> Result<Verdict> {
     with_boot(part, None, |loader| {
         let next = loader.slots()?.next().context("neither slot can be started")?;
-        match inspect(part, next) {
-            Ok(()) => Ok(Verdict::Whole),
-            Err(error) => {
-                eprintln!("init: slot {next:?} is not whole: {error:#}");
-                loader.mark_failed(next).with_context(|| format!("cannot mark slot {next:?} failed"))?;
-                Ok(Verdict::GivenUp)
-            }
+        match inspect(part, next)? {
+            Inspected::Sound => Ok(Verdict::Whole),
+            found => fail(loader, next, found).map(|()| Verdict::GivenUp),
         }
     })
 }
@@ -105,10 +107,21 @@ pub enum Verdict {
 }
 
 /// Whether a slot's kernel image and its root are whole.
-fn inspect(part: &Device, slot: Slot) -> Result<()> {
+///
+/// # Errors
+/// If the disk can't be read; that is no evidence against the slot.
+fn inspect(part: &Device, slot: Slot) -> Result<Inspected> {
     let image = folder(slot).join(KERNEL);
-    ensure!(linux::image::inspect(&image) == Inspected::Sound, "its kernel image is damaged");
-    let root = Root::of_image(&std::fs::read(&image)?)?;
+    if linux::image::inspect(&image) != Inspected::Sound {
+        return Ok(Inspected::ImageDamaged);
+    }
+    let Ok(root) = Root::of_image(&std::fs::read(&image)?) else { return Ok(Inspected::ImageDamaged) };
     let device = devices::beside(part, &root.partition)?;
-    Verity::open(&device, &root, Depth::Everything)?.close()
+    match Verity::open(&device, &root, Depth::Everything) {
+        Ok(verity) => verity.close().map(|()| Inspected::Sound),
+        Err(error) => {
+            eprintln!("init: {} of slot {slot:?}: {error:#}", root.partition);
+            Ok(Inspected::RootDamaged)
+        }
+    }
 }

@@ -16,7 +16,7 @@ pub struct Evidence {
     pub slots: Option<Slots>,
     /// The last life that was written down; `None` if none ever was.
     pub last: Option<Life>,
-    /// What was found when the slot that is out of service was looked at; `None` if nobody looked.
+    /// What was found when the slot that is out of service was looked at, now or by whoever gave it up; `None` if nobody looked.
     pub inspected: Option<Inspected>,
 }
 
@@ -29,6 +29,24 @@ pub enum Inspected {
     ImageDamaged,
     /// The root file system does not fit its hashes.
     RootDamaged,
+}
+
+impl Inspected {
+    /// Its word on a disk.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Sound => "sound",
+            Self::ImageDamaged => "image-damaged",
+            Self::RootDamaged => "root-damaged",
+        }
+    }
+
+    /// What a word means; `None` if it means nothing.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        [Self::Sound, Self::ImageDamaged, Self::RootDamaged].into_iter().find(|found| found.word() == word)
+    }
 }
 
 /// Why the box restarted.
@@ -86,16 +104,16 @@ fn fault(failed: Slot, last: Option<&Life>, evidence: &Evidence) -> SlotFault {
     let tried = last.filter(|last| last.slot == Some(failed) && last.reached == Reached::Started);
     let panic = panic(evidence);
     match (panic.as_ref().map(|panic| panic.about), tried, evidence.inspected) {
-        (Some(About::Root), _, _) | (_, None, Some(Inspected::RootDamaged)) => SlotFault::RootCorrupted,
+        (Some(About::Root), _, _) | (_, _, Some(Inspected::RootDamaged)) => SlotFault::RootCorrupted,
         (_, Some(Life { end: Some(End::GaveUp { checks }), .. }), _) => {
             SlotFault::Unhealthy { checks: checks.clone() }
         }
         (Some(About::Other), _, _) => {
             panic.map_or(SlotFault::EndedEarly, |Panic { message, .. }| SlotFault::Panicked { message })
         }
+        (None, _, Some(Inspected::ImageDamaged)) | (None, None, None) => SlotFault::ImageUnloadable,
         (Some(About::Hang) | None, Some(_), _) => SlotFault::Unhealthy { checks: Vec::new() },
         (Some(About::Hang), None, _) | (None, None, Some(Inspected::Sound)) => SlotFault::EndedEarly,
-        (None, None, Some(Inspected::ImageDamaged) | None) => SlotFault::ImageUnloadable,
     }
 }
 

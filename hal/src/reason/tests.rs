@@ -214,6 +214,16 @@ fn slot_root_corrupted() {
     let inspected = Some(Inspected::RootDamaged);
     assert_why(&Evidence { inspected, ..evidence }, "slot-root-corrupted", &text("B"));
 
+    // Power was lost before it had proven itself anew, and what is damaged was found at the next start.
+    let slots = Some(Slots { a: FAILED, b: OK, booted: Some(Slot::B) });
+    for (inspected, word) in
+        [(Inspected::RootDamaged, "slot-root-corrupted"), (Inspected::ImageDamaged, "slot-image-unloadable")]
+    {
+        let last = life(Slot::A, Reached::Started, None);
+        let evidence = Evidence { slots, last, inspected: Some(inspected), ..Evidence::default() };
+        assert_eq!(why_restarted(&evidence).why.word(), word);
+    }
+
     // While it ran, and had long been proven.
     let slots = Some(Slots { a: FAILED, b: OK, booted: Some(Slot::B) });
     for reached in [Reached::Well, Reached::Started] {
@@ -262,6 +272,14 @@ fn a_slot_that_gave_up_but_runs_again_is_told_as_unhealthy() {
     let last = life(Slot::A, Reached::Started, Some(End::GaveUp { checks: vec![label("clock")] }));
     let evidence = Evidence { last, ..in_a(&[], &[]) };
     assert_why(&evidence, "slot-unhealthy", "slot A failed: it did not pass clock");
+}
+
+#[test]
+fn what_was_found_is_read_back_from_its_word() {
+    for found in [Inspected::Sound, Inspected::ImageDamaged, Inspected::RootDamaged] {
+        assert_eq!(Inspected::of(found.word()), Some(found));
+    }
+    assert_eq!(Inspected::of("rotten"), None);
 }
 
 #[test]

@@ -7,6 +7,9 @@
 //!   boot a slot whose record is damaged, which is what a slot is before it is staged and after it has failed;
 //! - nothing is ever written to the record of the slot that the box would fall back to.
 //!
+//! Whoever gives up a slot notes what it found beside the record, so that the next start can say why. The note comes first and is
+//! gone before something is staged.
+//!
 //! Files are written in place and never grow, so that the file system's own tables do not change. Each act is on the disk when
 //! it returns.
 
@@ -18,6 +21,7 @@ pub use environment::{BYTES, Environment, Recipe, TEXT_CHARS};
 
 use crate::files;
 use hal::DeviceError;
+use hal::reason::Inspected;
 use hal::slots::{BootControl, Slot, SlotStatus, Slots, SlotsError};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -27,6 +31,10 @@ use std::time::Duration;
 
 /// The file's name on each boot partition.
 pub const FILE: &str = "BGENV.DAT";
+/// Beside it, what was found of a slot that was given up.
+pub const FOUND: &str = "FOUND.TXT";
+/// A note is one word.
+const FOUND_BYTES: usize = 64;
 /// How long the loader lets a slot's kernel take, where its record has to be made anew. Its drivers are those of x86 machines: elsewhere
 /// it starts nothing if it is given a time.
 pub const LOADER_TIMEOUT: Duration = Duration::from_secs(if cfg!(target_arch = "x86_64") { 120 } else { 0 });
@@ -72,6 +80,32 @@ impl EfiBootGuard {
         match slot {
             Slot::A => &self.a,
             Slot::B => &self.b,
+        }
+    }
+
+    /// Notes what was found of `slot`, and waits until it is on the disk.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn note(&self, slot: Slot, found: Inspected) -> Result<(), DeviceError> {
+        let folder = &self.place(slot).folder;
+        let path = folder.join(FOUND);
+        let line = format!("{}\n", found.word());
+        anew(folder, &path, line.as_bytes()).map_err(|error| failed(&path, "write", error))
+    }
+
+    /// What was noted of `slot` since something was staged in it.
+    #[must_use]
+    pub fn noted(&self, slot: Slot) -> Option<Inspected> {
+        let bytes = files::read(&self.place(slot).folder.join(FOUND), FOUND_BYTES).ok()?;
+        Inspected::of(std::str::from_utf8(&bytes).ok()?.trim_end())
+    }
+
+    fn forget(&self, slot: Slot) -> Result<(), DeviceError> {
+        let path = self.place(slot).folder.join(FOUND);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&path, "remove", error)),
+            _ => Ok(()),
         }
     }
 
@@ -123,6 +157,7 @@ impl BootControl for EfiBootGuard {
 
     fn stage_other(&mut self) -> Result<Slot, SlotsError> {
         let (slot, status) = self.slots()?.staged_other()?;
+        self.forget(slot)?;
         self.write(slot, status)?;
         Ok(slot)
     }
@@ -152,7 +187,7 @@ fn in_place(path: &Path, old: &[u8], new: &[u8]) -> io::Result<()> {
     file.sync_data()
 }
 
-/// Writes a record where there was none that is whole, and waits until it is on the disk.
+/// Writes a file where there was none that is whole, and waits until it is on the disk.
 fn anew(folder: &Path, path: &Path, new: &[u8]) -> io::Result<()> {
     let file = files::open(path, OpenOptions::new().write(true).create(true).truncate(false))?;
     file.write_all_at(new, 0)?;

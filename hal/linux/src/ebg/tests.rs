@@ -127,6 +127,23 @@ fn a_proven_slot_that_no_longer_starts_is_left_when_the_recovery_system_marks_it
 }
 
 #[test]
+fn what_was_found_of_a_slot_is_known_until_something_is_staged_in_it() {
+    let disk = Disk::new();
+    let mut control = disk.control(Some(Slot::A));
+    assert_eq!(control.noted(Slot::B), None);
+
+    control.note(Slot::B, Inspected::RootDamaged).unwrap();
+    control.note(Slot::B, Inspected::ImageDamaged).unwrap();
+    assert_eq!(control.noted(Slot::B), Some(Inspected::ImageDamaged));
+    assert_eq!(control.noted(Slot::A), None);
+
+    control.stage_other().unwrap();
+    assert_eq!(control.noted(Slot::B), None);
+    fs::write(disk.folder(Slot::B).join(FOUND), [0xff; 100]).unwrap();
+    assert_eq!(control.noted(Slot::B), None, "what is no word of ours says nothing");
+}
+
+#[test]
 fn damaged_and_missing_records_are_made_anew() {
     for damage in ["cut", "removed", "zeroed"] {
         let disk = Disk::new();
