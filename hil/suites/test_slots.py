@@ -79,7 +79,7 @@ def test_a_slot_that_starts_but_is_not_well_is_left_for_the_other_slot(
     strategy.switch_on()
     strategy.in_service(BOOT)
     shell.reconnect(strategy.serial)
-    shell.run("systemctl stop gatewayd")
+    shell.run("systemctl stop --no-block gatewayd")
     strategy.out_of_service(30)
 
     strategy.in_service(FALL_BACK)

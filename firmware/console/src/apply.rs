@@ -19,6 +19,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+/// A configuration that an image brings is far smaller.
+const CONFIGURATION_BYTES: usize = 256 * 1024;
+
 /// Whether services are restarted that read what was written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Restart {
@@ -91,7 +94,23 @@ pub fn at_boot(places: &Places) -> Result<()> {
             set_name(draft.host_name.as_str(), places)
         }
     };
-    told.and(done)
+    told.and(done).and(begin_with_delivered(places))
+}
+
+/// What a box begins with; what the administrator changed stays. A file that is empty was being made when power was lost.
+fn begin_with_delivered(places: &Places) -> Result<()> {
+    let path = places.configuration();
+    if std::fs::symlink_metadata(&path).is_ok_and(|found| found.len() > 0) {
+        return Ok(());
+    }
+    let text = files::read(&places.delivered_configuration(), CONFIGURATION_BYTES)
+        .context("the image has no configuration to begin with")?;
+    files::replace(&path, &text, 0o640).with_context(|| format!("{} cannot be written", path.display()))?;
+    let folder = path.parent().map(std::fs::metadata).context("the configuration has no folder")??;
+    let (user, group) =
+        (std::os::unix::fs::MetadataExt::uid(&folder), std::os::unix::fs::MetadataExt::gid(&folder));
+    std::os::unix::fs::chown(&path, Some(user), Some(group))
+        .with_context(|| format!("{} cannot be given to the gateway", path.display()))
 }
 
 fn identify(places: &Places) -> Identified {
@@ -318,9 +337,18 @@ mod tests {
     fn made_box() -> (tempfile::TempDir, Places) {
         let folder = tempfile::tempdir().unwrap();
         let places = Places::below(folder.path());
-        for path in ["/run/gantry/apply", "/usr/bin", "/var/lib/gantry/console", "/data", "/sys/class/net"] {
+        for path in [
+            "/run/gantry/apply",
+            "/usr/bin",
+            "/var/lib/gantry/console",
+            "/var/lib/gantry/gatewayd",
+            "/data",
+            "/sys/class/net",
+            "/usr/share/gantry",
+        ] {
             std::fs::create_dir_all(places.at(path)).unwrap();
         }
+        std::fs::write(places.delivered_configuration(), "delivered").unwrap();
         for program in ["systemctl", "networkctl"] {
             let path = places.at("/usr/bin").join(program);
             let log = places.at("/told");
@@ -468,6 +496,23 @@ mod tests {
         at_boot(&places).unwrap();
         assert_eq!(std::fs::read_to_string(places.at("/proc/sys/kernel/hostname")).unwrap(), "gantry-004711");
         assert!(!places.at("/run/systemd/network").exists());
+    }
+
+    #[test]
+    fn a_box_begins_with_the_delivered_configuration_and_keeps_what_was_changed() {
+        let (_folder, places) = made_box();
+        let now = || std::fs::read_to_string(places.configuration()).unwrap();
+        at_boot(&places).unwrap();
+        assert_eq!(now(), "delivered");
+
+        // Power was lost while somebody else was making it.
+        std::fs::write(places.configuration(), "").unwrap();
+        at_boot(&places).unwrap();
+        assert_eq!(now(), "delivered");
+
+        std::fs::write(places.configuration(), "changed").unwrap();
+        at_boot(&places).unwrap();
+        assert_eq!(now(), "changed");
     }
 
     #[test]

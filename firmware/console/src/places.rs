@@ -87,6 +87,12 @@ impl Places {
         self.at("/var/lib/gantry/gatewayd/gantry.toml")
     }
 
+    /// The configuration that a box begins with.
+    #[must_use]
+    pub fn delivered_configuration(&self) -> PathBuf {
+        self.at("/usr/share/gantry/gantry.toml")
+    }
+
     /// The folder of requests.
     #[must_use]
     pub fn requests(&self) -> PathBuf {

@@ -45,6 +45,8 @@ impl MadeBox {
         made.put("/proc/uptime", "20.00 10.00\n");
         made.put("/var/lib/gantry/identity/claim", CODE);
         made.put("/data/x", "");
+        made.put("/usr/share/gantry/gantry.toml", "gateway.domains = ['meet.example.com']\n");
+        fs::create_dir_all(made.places().at("/var/lib/gantry/gatewayd")).unwrap();
         made.boots("b0071e55-0000-4000-8000-000000000001");
         fs::create_dir_all(made.places().requests()).unwrap();
         fs::create_dir_all(made.places().notes()).unwrap();
