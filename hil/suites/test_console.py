@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from ipaddress import ip_interface
 
 import pytest
 
@@ -96,8 +97,8 @@ def test_a_box_is_set_up_by_display_and_keys_alone_with_at_most_60_presses(
     panel.choose("Fixed")
     asked("Address")
     panel.address(address, int(prefix))
-    asked("Prefix length")
-    panel.choose(f"/{prefix}")
+    asked("Network mask")
+    panel.choose(str(ip_interface(fresh.address).netmask))
     asked("Gateway")
     panel.address(fresh.gateway, int(prefix))
     asked("DNS server")

@@ -265,23 +265,37 @@ fn reset(tier: Tier, places: &Places) -> Result<()> {
     go_down(places, Act::FactoryReset, "reboot", Haste::Drained)
 }
 
-/// `gantry apply forget`: removes all that the box ever learned but its identity, if a reset of everything is marked. It runs
-/// before any service; when the power goes meanwhile, the next start goes on.
+/// `gantry apply forget`: removes all settings and records that the box ever made but its identity, if a reset of everything is
+/// marked. It runs before any service; when the power goes meanwhile, the next start goes on.
 ///
 /// # Errors
 /// If something cannot be removed; the mark stays then.
 pub fn forget(places: &Places) -> Result<()> {
-    let mark = places.forget();
+    let (mark, data) = (places.forget(), places.forget_data());
     if !mark.exists() {
         return Ok(());
     }
     let (state, keep) = (places.at("/var/lib/gantry"), places.identity());
     ensure!(keep.starts_with(&state), "the identity must stand below the state");
-    for folder in [places.at("/data"), state] {
-        empty(&folder, &[keep.clone(), mark.clone()])?;
-    }
+    empty(&state, &[keep, mark.clone(), data.clone()])?;
+    files::replace(&data, "everything\n", 0o600).context("the mark for DATA cannot be set")?;
     std::fs::remove_file(&mark)?;
-    println!("all but the box's identity is forgotten");
+    println!("all settings and records but the box's identity are forgotten");
+    Ok(())
+}
+
+/// `gantry apply forget-data`: the other half, which DATA need not be there for when the gateway starts.
+///
+/// # Errors
+/// If something cannot be removed; the mark stays then.
+pub fn forget_data(places: &Places) -> Result<()> {
+    let mark = places.forget_data();
+    if !mark.exists() {
+        return Ok(());
+    }
+    empty(&places.at("/data"), &[])?;
+    std::fs::remove_file(&mark)?;
+    println!("all on DATA is forgotten");
     Ok(())
 }
 
@@ -538,12 +552,17 @@ mod tests {
         assert_eq!(told(&places), "systemctl reboot\n");
 
         forget(&places).unwrap();
-        assert!(places.owner()[0].exists(), "nothing is marked");
+        forget_data(&places).unwrap();
+        assert!(places.owner()[0].exists() && places.at("/data/journal").exists(), "nothing is marked");
         ask(&places, &Request::FactoryReset(Tier::Everything)).unwrap();
         assert!(places.owner()[0].exists(), "it happens at the next start");
         forget(&places).unwrap();
+        assert!(places.at("/data/journal").exists(), "its disk need not be there yet");
+        forget_data(&places).unwrap();
         assert!(places.identity().join("claim").exists());
-        for gone in [places.state(), places.configuration(), places.at("/data/journal"), places.forget()] {
+        let marks = [places.forget(), places.forget_data()];
+        for gone in [places.state(), places.configuration(), places.at("/data/journal")].iter().chain(&marks)
+        {
             assert!(!gone.exists(), "{}", gone.display());
         }
     }

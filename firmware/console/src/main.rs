@@ -94,10 +94,11 @@ fn apply(what: &str, places: &Places) -> Result<ExitCode> {
     match what {
         "boot" => apply::at_boot(places)?,
         "forget" => apply::forget(places)?,
+        "forget-data" => apply::forget_data(places)?,
         what => {
             let names = || What::ALL.map(What::name).join(", ");
-            let what =
-                What::parse(what).with_context(|| format!("apply takes: {}, boot, forget", names()))?;
+            let what = What::parse(what)
+                .with_context(|| format!("apply takes: {}, boot, forget, forget-data", names()))?;
             apply::request(what, places)?;
         }
     }

@@ -128,4 +128,10 @@ impl Places {
     pub fn forget(&self) -> PathBuf {
         self.at("/var/lib/gantry/forget-everything")
     }
+
+    /// The mark that what is on DATA is still to be forgotten.
+    #[must_use]
+    pub fn forget_data(&self) -> PathBuf {
+        self.at("/var/lib/gantry/forget-data")
+    }
 }

@@ -18,7 +18,8 @@ const HELP: &str = "\
 cargo xtask <command>
 
   run [--no-demo] [--for 20s]   start the gateway and a conference simulator, place a real call, leave pictures
-  test [filter]                 everything: check, unit tests, end-to-end calls with real peers, the Yocto gate, a minute of each fuzz target
+  test [filter]                 everything: check, unit tests, end-to-end calls with real peers, the Yocto gate, the box in QEMU (smoke),
+                                a minute of each fuzz target
   check                         format, lints, the structure of the house
   e2e [filter]                  only the end-to-end calls
   fuzz [target] [--for 60s]     fuzz one target or all; without a target each gets the time
@@ -88,6 +89,7 @@ fn test(arguments: &[String]) -> Result<()> {
     e2e(arguments)?;
     if arguments.is_empty() {
         yocto::test()?;
+        rig::command(&["qemu", "smoke"].map(str::to_owned))?;
         fuzz::command(&[])?;
     }
     Ok(())

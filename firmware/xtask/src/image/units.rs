@@ -22,6 +22,7 @@ const EXPOSURE: &[(&str, f32)] = &[
     ("gantry-apply@network.service", 5.5),
     ("gantry-settings.service", 5.5),
     ("gantry-forget.service", 2.5),
+    ("gantry-forget-data.service", 2.5),
     ("gantry-stamping.service", 3.0),
 ];
 
@@ -130,7 +131,7 @@ fn every_service_of_ours_is_weighed() {
     let weighed: BTreeSet<_> =
         EXPOSURE.iter().map(|(unit, _)| unit.split(['@', '.']).next().unwrap()).collect();
     // A file system is made by systemd's own tool, folders too; the last one only starts the box anew.
-    let plain = ["gantry-makefs", "gantry-grow", "gantry-journal", "emergency"];
+    let plain = ["gantry-makefs", "gantry-grow", "gantry-data", "emergency"];
     for name in names().iter().filter(|name| name.ends_with(".service")) {
         let stem = name.split(['@', '.']).next().unwrap();
         assert!(weighed.contains(stem) || plain.contains(&stem), "{name} has no line in EXPOSURE");
@@ -173,7 +174,7 @@ fn every_user_that_a_unit_or_folder_names_is_an_account() {
             }
         }
     }
-    for file in ["gantry.conf", "gantry-journal.conf"] {
+    for file in ["gantry.conf", "gantry-data.conf"] {
         let lines =
             std::fs::read_to_string(root().join("board/rootfs/usr/lib/tmpfiles.d").join(file)).unwrap();
         for line in lines.lines().filter(|line| !line.starts_with('#')) {
