@@ -10,8 +10,12 @@ CHANGES = [
     (re.compile(r"(slot [AB]) .*"), r"\1  <how it is>"),
     (re.compile(r"^(  lan[0-9]  ).*(\n {8}.*)*", re.MULTILINE), r"\1<addresses>"),
     (re.compile(r"[0-9]+ (s|min|h|d)\b"), r"<n> \1"),
+    (re.compile(r"(Seconds left +)[0-9]+"), r"\1<n>"),
+    (re.compile(r">10\.0\.[2-4]\.3\b"), ">10.0.<n>.3"),
+    (re.compile(r"\n{3,}"), "\n\n"),
 ]
-"""What is another at each run: the release, how the box is just now, addresses that come in their own time, times."""
+"""What is another at each run: the release, how the box is just now, addresses that come in their own time and take
+more lines or fewer, whose name server is offered first, times."""
 
 
 def same(name: str, screens: list[tuple[str, str]]) -> None:
