@@ -100,17 +100,14 @@ pub fn at_boot(places: &Places) -> Result<()> {
 /// What a box begins with; what the administrator changed stays. A file that is empty was being made when power was lost.
 fn begin_with_delivered(places: &Places) -> Result<()> {
     let path = places.configuration();
-    if std::fs::symlink_metadata(&path).is_ok_and(|found| found.len() > 0) {
-        return Ok(());
-    }
-    let text = files::read(&places.delivered_configuration(), CONFIGURATION_BYTES)
-        .context("the image has no configuration to begin with")?;
-    files::replace(&path, &text, 0o640).with_context(|| format!("{} cannot be written", path.display()))?;
-    let folder = path.parent().map(std::fs::metadata).context("the configuration has no folder")??;
-    let (user, group) =
-        (std::os::unix::fs::MetadataExt::uid(&folder), std::os::unix::fs::MetadataExt::gid(&folder));
-    std::os::unix::fs::chown(&path, Some(user), Some(group))
-        .with_context(|| format!("{} cannot be given to the gateway", path.display()))
+    let given = if std::fs::symlink_metadata(&path).is_ok_and(|found| found.len() > 0) {
+        files::give_to_folder(&path)
+    } else {
+        let text = files::read(&places.delivered_configuration(), CONFIGURATION_BYTES)
+            .context("the image has no configuration to begin with")?;
+        files::replace_for_folder(&path, &text, 0o640)
+    };
+    given.with_context(|| format!("{} cannot be given to the gateway", path.display()))
 }
 
 fn identify(places: &Places) -> Identified {

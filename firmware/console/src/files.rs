@@ -3,7 +3,7 @@
 use domain::appliance::copies::{self, Copy, Newest};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The text of a regular file of at most `most` bytes. A link is not followed: whoever may write the folder could point it
@@ -46,6 +46,35 @@ pub fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     write_synced(&beside, text, mode)?;
     fs::rename(&beside, path)?;
     sync_folder(path)
+}
+
+/// The same, for a file that belongs to whom its folder belongs: it is theirs before it is in its place.
+///
+/// # Errors
+/// As [`replace`], or if it can't be given to them.
+pub fn replace_for_folder(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    write_synced(&beside, text, mode)?;
+    give_to_folder(&beside)?;
+    fs::rename(&beside, path)?;
+    sync_folder(path)
+}
+
+/// Gives a file to whom its folder belongs, on the disk when it returns.
+///
+/// # Errors
+/// If the system does not let it.
+pub fn give_to_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().map(fs::metadata).transpose()?;
+    let Some(folder) = folder else { return Ok(()) };
+    let nofollow = nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(nofollow.bits()).open(path)?;
+    let now = file.metadata()?;
+    if (now.uid(), now.gid()) != (folder.uid(), folder.gid()) {
+        std::os::unix::fs::fchown(&file, Some(folder.uid()), Some(folder.gid()))?;
+        file.sync_all()?;
+    }
+    Ok(())
 }
 
 fn write_synced(path: &Path, text: &str, mode: u32) -> io::Result<()> {
