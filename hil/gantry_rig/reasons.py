@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from gantry_rig.shell import Shell
 
 FILE = "/var/lib/gantry/reasons.jsonl"
-WRITTEN = "until systemctl -q is-active gantry-record.service; do sleep 1; done"
-"""The gateway does not wait for a reason to be found; this does."""
-PATIENCE = 90
 
 
 @dataclass(frozen=True)
@@ -22,8 +19,7 @@ class Reason:
 
 
 def reasons(shell: Shell) -> list[Reason]:
-    """All that was written down, oldest first; that of this start is among it."""
-    shell.run(WRITTEN, PATIENCE)
+    """All that was written down, oldest first."""
     lines = [line for line in shell.run(f"cat {FILE} 2>/dev/null").splitlines() if line.startswith("{")]
     read = [json.loads(line) for line in lines]
     return [Reason(line["what"], line["word"], line["text"], line.get("fell_back_from")) for line in read]
