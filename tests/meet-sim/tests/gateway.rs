@@ -239,6 +239,16 @@ fn w5_a_video_lock_and_w4_interop_off_end_a_gateways_call() {
 }
 
 #[test]
+fn who_is_put_out_before_its_channel_is_open_hears_why_all_the_same() {
+    let simulator = simulator();
+    let mut room = Gateway::join(&simulator, &Ask::new(MEETING, "Room", TOKEN)).unwrap();
+    assert!(simulator.end_meeting(MEETING));
+    assert!(until(&mut [&mut room], |g| g[0].state() == "ended"));
+    assert_eq!(room.newest("state").unwrap()["reason"], "MEETING_ENDED");
+    assert!(until(&mut [&mut room], |g| g[0].closed));
+}
+
+#[test]
 fn a_stop_tells_everybody_and_a_kill_tells_nobody() {
     for sudden in [false, true] {
         let simulator = simulator();

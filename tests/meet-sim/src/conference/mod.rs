@@ -6,10 +6,12 @@
 //! ```
 //! It owns no socket and no clock: the run loop hands it datagrams and the time, and sends what it finds in the outbox.
 
+mod departing;
 mod floor;
 mod seats;
 mod view;
 
+use self::departing::Departing;
 use crate::config::{Config, MeetingConfig, Trust};
 use crate::report::{ClientKind, LeaveReason, SimEvent, Stage};
 use crate::sfu::PeerId;
@@ -34,8 +36,6 @@ pub use view::Watch;
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
 /// Between two rounds of speakers, seats and layers.
 const ROUND: Duration = Duration::from_millis(100);
-/// How long a last word has before the connection is closed.
-const LAST_WORD: Duration = Duration::from_millis(300);
 /// How long a connection was silent already when it is first noticed.
 const SILENT_BEFORE: Duration = Duration::from_secs(15);
 /// Events remembered for those who ask later.
@@ -49,7 +49,7 @@ pub struct Conference {
     local: SocketAddr,
     meetings: BTreeMap<String, Meeting>,
     people: BTreeMap<PeerId, Person>,
-    departing: Vec<(Peer, Instant)>,
+    departing: Vec<Departing>,
     dirty: BTreeSet<PeerId>,
     outbox: Vec<Transmit>,
     events: broadcast::Sender<SimEvent>,
@@ -262,9 +262,8 @@ impl Conference {
             person.peer.receive(datagram);
             self.dirty.insert(*id);
             self.settle(now);
-        } else if let Some((peer, _)) = self.departing.iter_mut().find(|(peer, _)| peer.accepts(&datagram)) {
-            peer.receive(datagram);
-            peer.drain(now, &mut |transmit| self.outbox.push(transmit), &mut |_| {});
+        } else if let Some(departing) = self.departing.iter_mut().find(|one| one.accepts(&datagram)) {
+            departing.receive(now, datagram, &mut |transmit| self.outbox.push(transmit));
         }
     }
 
@@ -279,7 +278,7 @@ impl Conference {
         }
         self.settle(now);
         let wakes = self.people.values().map(|person| person.peer.wake);
-        let last_words = self.departing.iter().map(|(peer, until)| peer.wake.min(*until));
+        let last_words = self.departing.iter().map(Departing::wake);
         wakes.chain(last_words).fold(self.next_round, Instant::min)
     }
 
@@ -407,16 +406,13 @@ impl Conference {
 
     /// Takes somebody out, with a last word where it can still hear one.
     fn remove(&mut self, now: Instant, id: PeerId, reason: LeaveReason) {
-        let Some(mut person) = self.people.remove(&id) else { return };
+        let Some(person) = self.people.remove(&id) else { return };
         for other in self.people.values_mut() {
             other.forget(id);
         }
         if reason != LeaveReason::ConnectionLost {
-            // Where the channel is gone already there is nobody to tell.
-            let _ = person.peer.say(&Notice::ended(reason).text());
-            person.peer.tick(now);
-            person.peer.drain(now, &mut |transmit| self.outbox.push(transmit), &mut |_| {});
-            self.departing.push((person.peer, now + LAST_WORD));
+            let mut send = |transmit| self.outbox.push(transmit);
+            self.departing.push(Departing::new(now, person.peer, Notice::ended(reason).text(), &mut send));
         }
         self.publish(SimEvent::Left { device: person.device, reason });
         self.next_round = now;
@@ -424,17 +420,7 @@ impl Conference {
 
     fn depart(&mut self, now: Instant) {
         let outbox = &mut self.outbox;
-        self.departing.retain_mut(|(peer, until)| {
-            let over = *until <= now;
-            if over {
-                peer.close();
-            }
-            if over || peer.wake <= now {
-                peer.tick(now);
-                peer.drain(now, &mut |transmit| outbox.push(transmit), &mut |_| {});
-            }
-            !over
-        });
+        self.departing.retain_mut(|departing| departing.tick(now, &mut |transmit| outbox.push(transmit)));
     }
 
     /// Tells listeners what happened, and remembers it for those who ask later.
