@@ -4,6 +4,7 @@ use super::event::Event;
 use crate::net::batch::Receiver;
 use crate::net::clock::ClockPair;
 use crate::net::connection::{Connection, Connections};
+use crate::net::departure::Departures;
 use crate::net::dns::Names;
 use crate::net::https::LocalPorts;
 use crate::net::poller::{Poller, Token};
@@ -49,6 +50,7 @@ pub struct SipSide {
     writers: HashMap<Flow, mpsc::Sender<Bytes>>,
     dialer: Dialer,
     receiver: Receiver,
+    departures: Departures,
     wake: Option<Instant>,
 }
 
@@ -67,7 +69,8 @@ impl SipSide {
             socket.watch(poller, Token(i as u64))?;
         }
         let receiver = Receiver::new(MESSAGES, limits::SIP_MESSAGE_BYTES);
-        Ok(Self { endpoint, udp, writers: HashMap::new(), dialer, receiver, wake: None })
+        let departures = Departures::default();
+        Ok(Self { endpoint, udp, writers: HashMap::new(), dialer, receiver, departures, wake: None })
     }
 
     /// Whether this token is one of the UDP sockets'.
@@ -80,6 +83,12 @@ impl SipSide {
     #[must_use]
     pub const fn wake(&self) -> Option<Instant> {
         self.wake
+    }
+
+    /// When its packets left.
+    #[must_use]
+    pub const fn departures(&self) -> Departures {
+        self.departures
     }
 
     /// The endpoint, to be read.
@@ -96,9 +105,10 @@ impl SipSide {
 
     /// Reads one batch of what waits on a UDP socket. What sessions have to tell goes to `told`.
     pub fn readable(&mut self, token: Token, told: &mut impl Extend<(SessionId, SessionEvent)>) -> Waiting {
-        let Some(socket) = usize::try_from(token.0).ok().and_then(|index| self.udp.get(index)) else {
+        let Some(socket) = usize::try_from(token.0).ok().and_then(|index| self.udp.get_mut(index)) else {
             return Waiting::Nothing;
         };
+        self.departures.add(socket.departures());
         let (local, waiting, clocks) =
             (socket.local(), socket.receive(&mut self.receiver), ClockPair::read());
         let receiver = std::mem::take(&mut self.receiver);

@@ -17,8 +17,9 @@ pub fn read(shard: &mut Shard, now: Instant) -> Status {
     let calls: Vec<Call> = slots.map(|slot| call(slot, plane, now)).collect();
     let lines = calls.iter().map(ToString::to_string).collect();
     let (bugs, ended) = (shard.bugs, shard.ended.iter().cloned().collect());
-    let departures = shard.departures;
+    let mut departures = shard.departures;
     let parts = shard.parts();
+    departures.add(parts.sip.departures());
     let figures = parts.plane.figures();
     let (gauges, counters) = (parts.sip.endpoint().gauges(), parts.sip.endpoint().counters());
     let count = |value: usize| value as u64;

@@ -263,6 +263,18 @@ fn a_full_port_range_is_refused_with_503_and_free_again_after() {
 }
 
 #[test]
+fn when_answers_left_is_in_the_statistics() {
+    on_loopback(async |mut rig| {
+        for ask in ["first", "second"] {
+            rig.send(&rig.request("OPTIONS", ask, "", ""));
+            rig.hear("an answer", |text| text.contains(ask)).await;
+        }
+        let departed = rig.shard.parts.sip.departures();
+        assert_eq!((departed.software, departed.hardware), (1, 0), "the first is stamped, by the kernel");
+    });
+}
+
+#[test]
 fn a_drain_ends_though_a_peer_keeps_its_connection_open_and_another_goes_on_asking() {
     on_loopback(async |mut rig| {
         let connection = std::net::TcpStream::connect(rig.gateway_tcp).expect("a connection");
