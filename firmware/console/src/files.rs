@@ -42,10 +42,7 @@ fn bounded(file: File, most: usize) -> io::Result<String> {
 /// # Errors
 /// If the disk fails; the old file is still there then.
 pub fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    write_synced(&beside, text, mode)?;
-    fs::rename(&beside, path)?;
-    sync_folder(path)
+    replace_after(path, text, mode, |_| Ok(()))
 }
 
 /// The same, for a file that belongs to whom its folder belongs: it is theirs before it is in its place.
@@ -53,23 +50,37 @@ pub fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
 /// # Errors
 /// As [`replace`], or if it can't be given to them.
 pub fn replace_for_folder(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    replace_after(path, text, mode, give_to_folder)
+}
+
+fn replace_after(
+    path: &Path,
+    text: &str,
+    mode: u32,
+    ready: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
     let beside = path.with_extension("new");
     write_synced(&beside, text, mode)?;
-    give_to_folder(&beside)?;
+    ready(&beside)?;
     fs::rename(&beside, path)?;
     sync_folder(path)
 }
 
-/// Gives a file to whom its folder belongs, on the disk when it returns.
+/// Gives a file to whom its folder belongs, on the disk when it returns. What is no plain file with one name is not given: whoever
+/// may write the folder could have made it a name for somebody else's.
 ///
 /// # Errors
-/// If the system does not let it.
+/// If it is no such file, or the system does not let it.
 pub fn give_to_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().map(fs::metadata).transpose()?;
     let Some(folder) = folder else { return Ok(()) };
     let nofollow = nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK;
     let file = OpenOptions::new().read(true).custom_flags(nofollow.bits()).open(path)?;
     let now = file.metadata()?;
+    if !now.is_file() || now.nlink() != 1 {
+        let why = format!("{} is no plain file with one name; move it away", path.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
     if (now.uid(), now.gid()) != (folder.uid(), folder.gid()) {
         std::os::unix::fs::fchown(&file, Some(folder.uid()), Some(folder.gid()))?;
         file.sync_all()?;
@@ -190,5 +201,24 @@ mod tests {
         replace(&at("fine"), "new", 0o644).unwrap();
         append(&at("fine"), "er", 0o644).unwrap();
         assert_eq!(read(&at("fine"), 5).unwrap(), "newer");
+    }
+
+    #[test]
+    fn a_file_is_given_to_whom_its_folder_belongs_unless_it_has_another_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        // Only root may give files away; for others the folder's owner is theirs.
+        let owner = if nix::unistd::geteuid().is_root() { 65_534 } else { nix::unistd::geteuid().as_raw() };
+        std::os::unix::fs::chown(folder.path(), Some(owner), None).unwrap();
+        replace_for_folder(&at("fine"), "text", 0o640).unwrap();
+        assert_eq!(fs::metadata(at("fine")).unwrap().uid(), owner);
+
+        fs::write(at("theirs"), "text").unwrap();
+        fs::hard_link(at("theirs"), at("second")).unwrap();
+        let refused = give_to_folder(&at("second")).unwrap_err();
+        assert!(refused.to_string().contains("one name"), "{refused}");
+        std::os::unix::fs::symlink(at("fine"), at("link")).unwrap();
+        assert!(give_to_folder(&at("link")).is_err(), "a link is not followed");
+        assert!(give_to_folder(&at("none")).is_err());
     }
 }

@@ -174,9 +174,8 @@ fn every_user_that_a_unit_or_folder_names_is_an_account() {
             }
         }
     }
-    for file in ["gantry.conf", "gantry-data.conf"] {
-        let lines =
-            std::fs::read_to_string(root().join("board/rootfs/usr/lib/tmpfiles.d").join(file)).unwrap();
+    for file in ["usr/lib/tmpfiles.d/gantry.conf", "usr/share/gantry/data.conf"] {
+        let lines = std::fs::read_to_string(root().join("board/rootfs").join(file)).unwrap();
         for line in lines.lines().filter(|line| !line.starts_with('#')) {
             let words: Vec<_> = line.split_ascii_whitespace().collect();
             let [_, _, _, user, group, ..] = words[..] else { panic!("{file}: {line}") };
