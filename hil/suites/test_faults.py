@@ -18,6 +18,9 @@ SLOWER = 4
 WATCHDOG = 90
 """Seconds that the hardware's watchdog and the kernel's restart after a panic may take, beside a start."""
 
+FORGET = "/var/lib/gantry/forget-"
+"""The marks of a reset of everything begin so."""
+
 
 @pytest.fixture(scope="module")
 def faulty(strategy: GantryStrategy, debug: Image) -> Iterator[GantryStrategy]:
@@ -148,6 +151,26 @@ def test_a_clock_that_jumps_ends_no_service_and_is_told(box: GantryStrategy, she
         lambda: sum(reason.word == "clock-jumped" for reason in reasons(shell)) > told,
     )
     assert pid(shell, "gatewayd") == before
+
+
+def test_a_reset_of_everything_forgets_all_but_who_the_box_is(box: GantryStrategy, shell: Shell) -> None:
+    """DATA is forgotten in a step of its own, after the gateway has started."""
+    forgotten = "/var/lib/gantry/console/planted /data/support/planted"
+    identity = shell.run("ls /var/lib/gantry/identity")
+    box.serial.until("DATA is there", PROCESS * SLOWER, lambda: "support" in shell.run("ls /data"))
+    shell.run(f"touch {forgotten}; echo everything > {FORGET}everything; sync")
+
+    box.transition(Status.off)
+    box.transition(Status.booted)
+
+    shell.reconnect(box.serial)
+    box.serial.until(
+        "all is forgotten",
+        PROCESS * SLOWER,
+        lambda: shell.run(f"ls {forgotten} {FORGET}* 2>/dev/null; echo none") == "none",
+    )
+    assert shell.run("ls /var/lib/gantry/identity") == identity
+    assert "support" in shell.run("ls /data")
 
 
 def test_power_that_is_lost_just_after_the_first_start_leaves_a_box_that_starts_again(
