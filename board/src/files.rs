@@ -27,6 +27,7 @@ impl Board {
     pub fn files(&self) -> Vec<BoxFile> {
         let mut files = vec![self.watchdog(), self.console(), self.modules()];
         files.extend(self.front_panel());
+        files.extend(self.front_panel_modules());
         files.extend(self.nics.iter().map(|nic| {
             let text = format!(
                 "# The name follows the socket.\n[Match]\nPath={}\n\n[Link]\nName={}\nMACAddressPolicy=none\n",
@@ -68,16 +69,33 @@ impl Board {
         (self.panel != Panel::None).then_some(BoxFile { path, content: link })
     }
 
-    /// Modules that no device asks for.
+    /// Modules that only the front panel asks for: they come with it, and it comes after the gateway.
+    fn front_panel_modules(&self) -> Option<BoxFile> {
+        let units: Vec<_> = self
+            .named_modules(&["i2c-dev", "uhid"])
+            .map(|module| format!("modprobe@{}.service", module.replace('-', "_")))
+            .collect();
+        let units = units.join(" ");
+        let path = "usr/lib/systemd/system/gantry-panel.service.d/50-modules.conf".to_owned();
+        let text = format!("[Unit]\nWants={units}\nAfter={units}\n");
+        (self.panel != Panel::None && !units.is_empty())
+            .then_some(BoxFile { path, content: Content::Text(text) })
+    }
+
+    /// Modules that no device asks for, and that a start can't do without.
     fn modules(&self) -> BoxFile {
         let mut text = "# Loaded though no device asks for them.\n".to_owned();
-        let always = ["i2c-dev", "efi-pstore", "uhid"].into_iter();
-        let asked = always.filter(|name| self.kernel.modules.iter().any(|module| module.as_str() == *name));
         let kept = self.watchdogs.iter().filter(|watchdog| watchdog.keeper == Keeper::Otad);
-        for module in asked.chain(kept.map(|watchdog| watchdog.driver.as_str())) {
+        let kept = kept.map(|watchdog| watchdog.driver.as_str());
+        for module in self.named_modules(&["efi-pstore"]).chain(kept) {
             text += &format!("{module}\n");
         }
         let path = "usr/lib/modules-load.d/board.conf".to_owned();
         BoxFile { path, content: Content::Text(text) }
+    }
+
+    /// Those of `names` that this board's kernel has as modules.
+    fn named_modules<'a>(&'a self, names: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
+        names.iter().copied().filter(|name| self.kernel.modules.iter().any(|module| module.as_str() == *name))
     }
 }

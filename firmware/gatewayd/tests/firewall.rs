@@ -19,11 +19,11 @@ fn firewall(form: &str) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// `nft` in a network of its own, so that neither rights nor the machine's own filter matter.
-fn nft(arguments: &[&str], input: &str) -> Result<(bool, String)> {
+/// A command in a network of its own, so that neither rights nor the machine's own filter matter.
+fn apart(command: &[&str], input: &str) -> Result<(bool, String)> {
     let mut child = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--net", "nft"])
-        .args(arguments)
+        .args(["--user", "--map-root-user", "--net"])
+        .args(command)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -38,21 +38,32 @@ fn nft(arguments: &[&str], input: &str) -> Result<(bool, String)> {
 #[test]
 fn k4_the_rules_are_taken_by_nftables_and_drop_what_they_do_not_name() -> Result<()> {
     let rules = firewall("nft")?;
-    let (taken, said) = nft(&["-c", "-f", "-"], &rules)?;
+    let (taken, said) = apart(&["nft", "-c", "-f", "-"], &rules)?;
     ensure!(taken, "{said}\n{rules}");
     ensure!(rules.contains("hook input priority filter; policy drop;"));
     ensure!(rules.contains("tcp dport { 5060-5061 } accept"), "{rules}");
-    let (taken, said) = nft(&["-c", "-f", "-"], &rules.replace("dport", "dprt"))?;
+    let (taken, said) = apart(&["nft", "-c", "-f", "-"], &rules.replace("dport", "dprt"))?;
     ensure!(!taken, "a broken rule was taken: {said}");
     Ok(())
 }
 
-#[test]
-fn the_rules_before_the_configuration_is_read_are_taken_too() -> Result<()> {
+/// What holds after a start with these rules: first those that keep the box shut, then these, in one transaction.
+fn started_with(rules: &str) -> Result<String> {
     let base =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../board/rootfs/usr/share/gantry/firewall-base.nft");
-    let (taken, said) = nft(&["-c", "-f", "-"], &std::fs::read_to_string(base)?)?;
+    let both = format!("{}{rules}", std::fs::read_to_string(base)?);
+    let (taken, said) = apart(&["sh", "-c", "nft -f - && nft list ruleset"], &both)?;
     ensure!(taken, "{said}");
+    Ok(said)
+}
+
+#[test]
+fn a_box_without_rules_of_its_own_is_shut_and_one_with_them_has_only_those() -> Result<()> {
+    let shut = started_with("")?;
+    ensure!(shut.contains("policy drop;") && !shut.contains("5060"), "{shut}");
+    let open = started_with(&firewall("nft")?)?;
+    ensure!(open.contains("5060-5061"), "{open}");
+    ensure!(open.matches("hook input").count() == 1, "{open}");
     Ok(())
 }
 

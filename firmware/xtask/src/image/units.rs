@@ -17,7 +17,6 @@ const EXPOSURE: &[(&str, f32)] = &[
     ("gantry-record.service", 2.5),
     ("gantry-firewall-rules.service", 1.5),
     ("gantry-firewall.service", 3.0),
-    ("gantry-firewall-base.service", 3.0),
     ("gantry-firewall-again.service", 3.0),
     ("gantry-apply@network.service", 5.5),
     ("gantry-settings.service", 5.5),
