@@ -39,6 +39,7 @@ pub const CRATES: &[(&str, Floor, &str)] = &[
     ("kernels", Floor::Media, "media-dsp/kernels"),
     ("codecs", Floor::Media, "media-dsp/codecs"),
     ("gatewayd", Floor::Bin, "firmware/gatewayd"),
+    ("store", Floor::Bin, "firmware/gatewayd/store"),
     ("console", Floor::Bin, "firmware/console"),
     ("xtask", Floor::Bench, "firmware/xtask"),
     ("floors", Floor::Bench, "tests/floors"),
@@ -108,7 +109,7 @@ pub const DOORS: &[(&str, &[&str], &str)] = &[
     ("rtp-types", &["rtp"], "packets are read in one place"),
     ("rtcp-types", &["rtp"], "packets are read in one place"),
     ("str0m", &["webrtc", "meet-sim", "bench"], "it changes with each release, so one crate wraps it"),
-    ("sled", &["gatewayd"], "the daemon alone owns the store"),
+    ("sled", &["store"], "the daemon alone owns the store, and the store the index"),
     (
         "nix",
         &["gatewayd", "console", "linux", "initrd", "init", "installer", "xtask", "e2e", "bench"],
