@@ -15,6 +15,7 @@
 pub mod appliance;
 pub mod call;
 pub mod config;
+pub mod defence;
 pub mod firewall;
 pub mod layout;
 pub mod media;

@@ -3,6 +3,7 @@
 //! ```text
 //!  {"get":"status"}   ─▶   {"taking":"calls","sip":{...},"calls":[...],"held":{...},"ended":[...]}
 //!  {"do":"drain"}     ─▶   {"done":"drain"}; from then on no new calls are taken until the daemon is started anew
+//!  {"do":{"forgive":"192.0.2.1"}}   ─▶   {"done":"forgive"}; it is heard again, whatever it did
 //! ```
 //! It is a file that only the daemon's user and group may open; whoever can open it may ask everything. A question that is
 //! none is answered with what can be asked; who asks nothing, or does not read the answer, is hung up on.
@@ -12,9 +13,11 @@ use crate::net::departure::Departures;
 use crate::start::Listening;
 use anyhow::{Context, Result, bail};
 use base::Pulse;
+use domain::defence::Blocked;
 use domain::status::Snapshot;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -57,8 +60,29 @@ pub struct Status {
     pub departures: Departed,
     /// Mean time from a picture's arrival to what was made of it, in milliseconds.
     pub picture_latency_ms: Option<f64>,
+    /// Sources that are not heard (`domain::defence`), the latest last.
+    pub blocked: Vec<BlockedSource>,
     /// What was counted since the start.
     pub counters: BTreeMap<&'static str, u64>,
+}
+
+/// A source that is not heard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BlockedSource {
+    /// Its address or network, and how it reached the box.
+    pub source: String,
+    /// What it did.
+    pub why: &'static str,
+    /// Messages and connections dropped since.
+    pub dropped: u64,
+    /// For how many seconds yet.
+    pub seconds: u64,
+}
+
+impl From<Blocked> for BlockedSource {
+    fn from(Blocked { source, offence, dropped, remaining }: Blocked) -> Self {
+        Self { source: source.to_string(), why: offence.text(), dropped, seconds: remaining.as_secs() }
+    }
 }
 
 /// Whether new calls are taken.
@@ -150,6 +174,7 @@ enum Topic {
 #[serde(rename_all = "lowercase")]
 enum Act {
     Drain,
+    Forgive(IpAddr),
 }
 
 impl Drain {
@@ -189,6 +214,7 @@ impl Status {
             .for_each(|(name, count)| *self.lingering.entry(name).or_default() += count);
         other.counters.into_iter().for_each(|(name, count)| *self.counters.entry(name).or_default() += count);
         self.ended.extend(other.ended);
+        self.blocked.extend(other.blocked);
         self.departures.add(other.departures);
         self.picture_latency_ms = self.picture_latency_ms.or(other.picture_latency_ms);
     }
@@ -265,6 +291,13 @@ async fn answer(stream: UnixStream, Asked { shards, drain, sip }: &Asked) -> Res
             Ok(Question::Do(Act::Drain)) => {
                 drain.ask(shards).await;
                 serde_json::to_vec(&BTreeMap::from([("done", "drain")]))?
+            }
+            Ok(Question::Do(Act::Forgive(address))) => {
+                for shard in shards {
+                    // A shard that is gone holds nothing against anybody.
+                    drop(tokio::time::timeout(PATIENCE, shard.send(Event::Forgive(address))).await);
+                }
+                serde_json::to_vec(&BTreeMap::from([("done", "forgive")]))?
             }
             Err(error) => serde_json::to_vec(&BTreeMap::from([(
                 "error",

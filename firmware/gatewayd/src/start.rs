@@ -16,6 +16,7 @@ use crate::net::udp::Udp;
 use anyhow::{Context, Result};
 use base::{Pulse, Seed, limits};
 use domain::config::Config;
+use domain::defence::Defence;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustls::ServerConfig;
 use sip::endpoint::{Endpoint, Listen, Policy, Transport};
@@ -197,7 +198,7 @@ pub(crate) fn shard(
     };
     accept(&connections, bound.tcp, None)?;
     accept(&connections, bound.tls, bound.server)?;
-    let sip = SipSide::new(endpoint, bound.udp, dialer, &poller)?;
+    let sip = SipSide::new(endpoint, bound.udp, dialer, Defence::new(config.defence.clone()), &poller)?;
     let joiner = Joiner::new(&config, whereabouts(&config, epoch), &leave_by, sender)?;
     let (seed, ports) = (random_seed()?, media_ports(&config)?);
     let parts = Parts { config, epoch, sip, plane, reports, ports, advertised, joiner, poller, events, seed };

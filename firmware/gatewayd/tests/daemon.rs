@@ -3,8 +3,9 @@
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -22,6 +23,7 @@ const CONFIG: &str = "[gateway]\ndomains = [\"meet.example.com\"]\npublic_addres
 struct Daemon {
     child: Child,
     udp: SocketAddr,
+    tcp: SocketAddr,
     _folder: TempDir,
 }
 
@@ -31,6 +33,54 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Somebody who speaks SIP over UDP.
+struct Peer(UdpSocket);
+
+impl Peer {
+    fn at(address: &str) -> Self {
+        let socket = UdpSocket::bind((address, 0)).expect("a port");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        Self(socket)
+    }
+
+    fn send(&self, daemon: &Daemon, method: &str, name: &str, more: &str) {
+        let own = self.0.local_addr().expect("an address");
+        let text = format!(
+            "{method} sip:nobody@example.com SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK-{name}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:a@example.com>;tag={name}\r\nTo: <sip:nobody@example.com>\r\n\
+             Call-ID: {name}\r\nCSeq: 1 {method}\r\nContact: <sip:a@{own}>\r\n{more}Content-Length: 0\r\n\r\n"
+        );
+        self.0.send_to(text.as_bytes(), daemon.udp).expect("sent");
+    }
+
+    /// The final answer's.
+    fn status(&self) -> String {
+        let mut answer = [0; 4_096];
+        loop {
+            let count = self.0.recv(&mut answer).expect("an answer");
+            let answer = String::from_utf8_lossy(&answer[..count]);
+            let status = answer.split(' ').nth(1).expect("a status");
+            if !status.starts_with('1') {
+                return status.to_owned();
+            }
+        }
+    }
+
+    /// Whether nothing has come.
+    fn heard_nothing(&self) -> bool {
+        self.0.set_nonblocking(true).expect("a socket");
+        self.0.recv(&mut [0; 4_096]).is_err()
+    }
+}
+
+fn ask(control: &Path, question: &str) -> serde_json::Value {
+    let mut stream = UnixStream::connect(control).expect("a control socket");
+    stream.write_all(question.as_bytes()).expect("asked");
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).expect("an answer");
+    serde_json::from_str(&line).expect("an object")
 }
 
 fn gatewayd(config: &str, more: &[&str]) -> (Command, TempDir) {
@@ -49,14 +99,21 @@ impl Daemon {
     }
 
     fn with(more: &[&str]) -> Self {
-        let (mut command, folder) = gatewayd(CONFIG, more);
+        Self::of(CONFIG, more)
+    }
+
+    fn of(config: &str, more: &[&str]) -> Self {
+        let (mut command, folder) = gatewayd(config, more);
         let mut child = command.stderr(Stdio::null()).spawn().expect("a process");
         let mut line = String::new();
         let out = child.stdout.take().expect("its output");
         BufReader::new(out).read_line(&mut line).expect("its first line");
         let ready: serde_json::Value = serde_json::from_str(&line).expect("one object");
-        let udp = ready["sip"]["udp"][0].as_str().and_then(|text| text.parse().ok());
-        Self { child, udp: udp.expect("an address"), _folder: folder }
+        let address = |transport: &str| {
+            let text = ready["sip"][transport][0].as_str();
+            text.and_then(|text| text.parse().ok()).expect("an address")
+        };
+        Self { child, udp: address("udp"), tcp: address("tcp"), _folder: folder }
     }
 
     fn signal(&self, signal: Signal) {
@@ -66,24 +123,9 @@ impl Daemon {
 
     /// Calls what nobody routes. The answer is the status; SIP keeps the call for a while, as nobody confirms it.
     fn call(&self, name: &str) -> String {
-        let peer = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        peer.set_read_timeout(Some(PATIENCE)).expect("a time-out");
-        let own = peer.local_addr().expect("an address");
-        let text = format!(
-            "INVITE sip:nobody@example.com SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK-{name}\r\n\
-             Max-Forwards: 70\r\nFrom: <sip:a@example.com>;tag={name}\r\nTo: <sip:nobody@example.com>\r\n\
-             Call-ID: {name}\r\nCSeq: 1 INVITE\r\nContact: <sip:a@{own}>\r\nContent-Length: 0\r\n\r\n"
-        );
-        peer.send_to(text.as_bytes(), self.udp).expect("sent");
-        let mut answer = [0; 4_096];
-        loop {
-            let count = peer.recv(&mut answer).expect("an answer");
-            let answer = String::from_utf8_lossy(&answer[..count]);
-            let status = answer.split(' ').nth(1).expect("a status");
-            if !status.starts_with('1') {
-                return status.to_owned();
-            }
-        }
+        let peer = Peer::at("127.0.0.1");
+        peer.send(self, "INVITE", name, "");
+        peer.status()
     }
 
     fn ended(&mut self) -> ExitStatus {
@@ -124,19 +166,97 @@ fn a_daemon_that_is_drained_by_its_control_socket_stays_and_takes_no_calls_until
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("control");
     let mut daemon = Daemon::with(&["--control", path.to_str().expect("a path")]);
-    let ask = |question: &str| -> serde_json::Value {
-        let mut stream = UnixStream::connect(&path).expect("a control socket");
-        stream.write_all(question.as_bytes()).expect("asked");
-        let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line).expect("an answer");
-        serde_json::from_str(&line).expect("an object")
-    };
+    let ask = |question: &str| ask(&path, question);
     assert_eq!(ask("{\"get\":\"status\"}\n")["taking"], "calls");
     assert_eq!(ask("{\"do\":\"drain\"}\n")["done"], "drain");
     assert_eq!(ask("{\"get\":\"status\"}\n")["taking"], "nothing");
     assert!(daemon.child.try_wait().expect("a child").is_none(), "it stays, so that nobody starts it anew");
     daemon.signal(Signal::SIGTERM);
     assert!(daemon.ended().success());
+}
+
+/// The box itself is blocked like anybody, so that loopback addresses can be hostile.
+fn blocks_all(offences: &str) -> String {
+    format!("{CONFIG}[defence]\nallow = []\noffences = {offences}\n")
+}
+
+#[test]
+fn a_scanner_gets_no_answer_and_is_not_heard_any_more_while_its_neighbour_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let control = folder.path().join("control");
+    let daemon = Daemon::of(&blocks_all("200"), &["--control", control.to_str().expect("a path")]);
+    let (scanner, room) = (Peer::at("127.0.0.2"), Peer::at("127.0.0.3"));
+    scanner.send(&daemon, "OPTIONS", "scan", "User-Agent: friendly-scanner\r\n");
+    scanner.send(&daemon, "OPTIONS", "hidden", "User-Agent: a harmless phone\r\n");
+    // The room's message is read after the scanner's.
+    room.send(&daemon, "OPTIONS", "room", "");
+    assert_eq!(room.status(), "200");
+    assert!(scanner.heard_nothing());
+    let status = ask(&control, "{\"get\":\"status\"}\n");
+    assert_eq!(status["blocked"][0]["source"], "127.0.0.2 (datagrams)");
+    assert_eq!(
+        (&status["blocked"][0]["why"], &status["counters"]["sip_dropped"]),
+        (&"a scanner".into(), &1.into())
+    );
+    // An operator forgives it.
+    assert_eq!(ask(&control, "{\"do\":{\"forgive\":\"127.0.0.2\"}}\n")["done"], "forgive");
+    let back = Peer::at("127.0.0.2");
+    back.send(&daemon, "OPTIONS", "back", "");
+    assert_eq!(back.status(), "200");
+}
+
+#[test]
+fn who_guesses_aliases_is_blocked_within_20_requests() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let control = folder.path().join("control");
+    let config = blocks_all("10");
+    let daemon = Daemon::of(&config, &["--control", control.to_str().expect("a path")]);
+    let (guesser, room) = (Peer::at("127.0.0.2"), Peer::at("127.0.0.3"));
+    for guess in 0..10 {
+        guesser.send(&daemon, "INVITE", &format!("guess{guess}"), "");
+        assert_eq!(guesser.status(), "404");
+        guesser.send(&daemon, "ACK", &format!("guess{guess}"), "");
+    }
+    let last = Peer::at("127.0.0.2");
+    last.send(&daemon, "INVITE", "guess10", "");
+    room.send(&daemon, "OPTIONS", "room", "");
+    assert_eq!(room.status(), "200");
+    assert!(last.heard_nothing());
+    let status = ask(&control, "{\"get\":\"status\"}\n");
+    assert_eq!(
+        (&status["blocked"][0]["why"], status["blocked"].as_array().map(Vec::len)),
+        (&"wrong aliases".into(), Some(1))
+    );
+}
+
+#[test]
+fn a_connection_of_somebody_who_guessed_by_connections_is_closed() {
+    let daemon = Daemon::of(&blocks_all("5"), &[]);
+    let tcp = daemon.tcp;
+    let guess = |number: usize| {
+        let mut stream = connect(tcp);
+        let own = stream.local_addr().expect("an address");
+        write!(
+            stream,
+            "INVITE sip:{number}@example.com SIP/2.0\r\nVia: SIP/2.0/TCP {own};branch=z9hG4bK-{number}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:a@example.com>;tag=a\r\nTo: <sip:{number}@example.com>\r\n\
+             Call-ID: {number}\r\nCSeq: 1 INVITE\r\nContact: <sip:a@{own};transport=tcp>\r\nContent-Length: 0\r\n\r\n"
+        )
+        .expect("sent");
+        let mut said = String::new();
+        BufReader::new(stream).read_line(&mut said).map(|_| said)
+    };
+    for number in 0..5 {
+        assert!(guess(number).expect("an answer").starts_with("SIP/2.0"), "guess {number}");
+    }
+    // Closed, or reset because what it sent was not read.
+    assert_eq!(guess(5).unwrap_or_default(), "");
+}
+
+fn connect(to: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(to).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    stream
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod values;
 
 pub use read::{Problem, Problems};
 
+use crate::defence;
 use crate::routing::{Encryption, Router};
 use base::Secret;
 use base::leg::Trust;
@@ -31,6 +32,8 @@ pub struct Config {
     pub sip: Sip,
     /// Media.
     pub media: Media,
+    /// Who is not heard any more.
+    pub defence: defence::Policy,
     /// Ports that connections and requests of the box's own leave by.
     pub signalling_ports: PortRange,
     /// Access tokens (P2).

@@ -5,6 +5,7 @@ use super::{
     CertificateFiles, Config, Connector, ConnectorKind, Device, Gateway, Log, LogLevel, LogTarget, MAX_RULES,
     Media, PortRange, Problem, Sip, System, SystemKind, Token, values,
 };
+use crate::defence::Policy;
 use crate::routing::{
     AliasForm, CALL_RATES_KBPS, CallType, Callers, Direction, Encryption, Location, Match, PRIORITIES,
     Pattern, Router, Rule, RuleState, Target, Template,
@@ -79,6 +80,7 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>) -> Option<Config> {
     let signalling_ports = signalling_ports.unwrap_or(PortRange { first: 33_000, last: 39_999 });
     let media = media(root, signalling_ports);
     let sip = sip(root, media.ports, signalling_ports);
+    let defence = defence(root);
     let tokens = root.sections("tokens").iter().filter_map(|s| token(document, s, &mut names)).collect();
     let connectors =
         root.sections("connectors").iter().filter_map(|s| connector(document, s, &mut names)).collect();
@@ -105,6 +107,7 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>) -> Option<Config> {
         gateway,
         sip,
         media,
+        defence,
         signalling_ports,
         tokens,
         connectors,
@@ -146,6 +149,19 @@ fn gateway(root: &Section<'_, '_>) -> Gateway {
         workers: s.take("workers", values::number(1..=256_i64)).and_then(|n| usize::try_from(n).ok()),
         drain: s.take("drain", values::duration(Duration::ZERO..=DAY)).unwrap_or(30 * SECOND),
     }
+}
+
+fn defence(root: &Section<'_, '_>) -> Policy {
+    let mut policy = Policy::default();
+    let s = root.section("defence");
+    policy.enabled = s.take("enabled", values::boolean).unwrap_or(policy.enabled);
+    policy.offences = s.take("offences", values::number(5..=200)).unwrap_or(policy.offences);
+    policy.window = s.take("window", values::duration(10 * SECOND..=DAY)).unwrap_or(policy.window);
+    policy.block = s.take("block", values::duration(10 * SECOND..=DAY)).unwrap_or(policy.block);
+    if let Some(allow) = s.list("allow", values::network) {
+        policy.allow = allow;
+    }
+    policy
 }
 
 fn media(root: &Section<'_, '_>, signalling: PortRange) -> Media {

@@ -8,6 +8,7 @@ use base::leg::HttpReply;
 use bytes::Bytes;
 use sip::endpoint::{Flow, RouteId};
 use sip::locate::Target;
+use std::net::IpAddr;
 use std::time::Instant;
 use tokio::sync::oneshot;
 
@@ -51,6 +52,8 @@ pub enum Event {
     Reports,
     /// The time that some machine asked for has come, or sockets were not read to their end in the turn before.
     Wake,
+    /// What is held against this address is forgotten.
+    Forgive(IpAddr),
     /// Somebody wants to know how things are.
     Ask(oneshot::Sender<Status>),
     /// Take no new calls; end those that stand at the deadline.

@@ -1,4 +1,5 @@
-//! The SIP endpoint with its sockets: messages in, messages out, sessions told to the shard.
+//! The SIP endpoint with its sockets: messages in, messages out, sessions told to the shard. Who is blocked (`domain::defence`) is dropped
+//! here, before anything is read of what it sends.
 
 use super::event::Event;
 use crate::net::batch::Receiver;
@@ -13,15 +14,16 @@ use base::ids::SessionId;
 use base::machine::Output;
 use base::{Machine, limits};
 use bytes::Bytes;
+use domain::defence::{Blocked, Defence, Offence, Path};
 use sip::endpoint::{Effect, Endpoint, Flow, Input, RouteId, Target, Transport};
 use sip::session::SessionEvent;
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 /// Longest that opening a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -50,6 +52,7 @@ pub struct SipSide {
     writers: HashMap<Flow, mpsc::Sender<Bytes>>,
     dialer: Dialer,
     receiver: Receiver,
+    defence: Defence,
     departures: Departures,
     wake: Option<Instant>,
 }
@@ -63,6 +66,7 @@ impl SipSide {
         endpoint: Endpoint,
         mut udp: Vec<Udp>,
         dialer: Dialer,
+        defence: Defence,
         poller: &Poller,
     ) -> std::io::Result<Self> {
         for (i, socket) in udp.iter_mut().enumerate() {
@@ -70,7 +74,8 @@ impl SipSide {
         }
         let receiver = Receiver::new(MESSAGES, limits::SIP_MESSAGE_BYTES);
         let departures = Departures::default();
-        Ok(Self { endpoint, udp, writers: HashMap::new(), dialer, receiver, departures, wake: None })
+        let writers = HashMap::new();
+        Ok(Self { endpoint, udp, writers, dialer, receiver, defence, departures, wake: None })
     }
 
     /// Whether this token is one of the UDP sockets'.
@@ -113,6 +118,9 @@ impl SipSide {
             (socket.local(), socket.receive(&mut self.receiver), ClockPair::read());
         let receiver = std::mem::take(&mut self.receiver);
         for datagram in receiver.datagrams() {
+            if !self.defence.hears(clocks.now(), datagram.from, Path::Datagrams) {
+                continue;
+            }
             let flow = Flow { transport: Transport::Udp, local, remote: datagram.from, connection: 0 };
             let input = Input::Received { flow, data: datagram.data };
             told.extend(self.step(clocks.arrival(datagram.stamp), input));
@@ -128,9 +136,50 @@ impl SipSide {
         }
     }
 
-    /// A connection is up.
-    pub fn opened(&mut self, connection: Connection) {
-        self.writers.insert(connection.flow, connection.writer);
+    /// A connection is up. One of somebody who is blocked is closed: nothing keeps its writer.
+    pub fn opened(&mut self, now: Instant, connection: Connection) {
+        if self.defence.hears(now, connection.flow.remote, Path::Connection) {
+            self.writers.insert(connection.flow, connection.writer);
+        }
+    }
+
+    /// A whole message came on a connection. Returns what sessions have to tell.
+    pub fn message(&mut self, now: Instant, flow: Flow, data: &[u8]) -> Vec<(SessionId, SessionEvent)> {
+        if !self.defence.hears(now, flow.remote, Path::Connection) {
+            self.writers.remove(&flow);
+            return Vec::new();
+        }
+        self.step(now, Input::Received { flow, data })
+    }
+
+    /// A caller did what honest ones seldom do.
+    pub fn offended(&mut self, now: Instant, remote: SocketAddr, offence: Offence) {
+        let connected = self.writers.keys().any(|flow| flow.remote == remote);
+        let path = if connected { Path::Connection } else { Path::Datagrams };
+        if let Some(source) = self.defence.note(now, remote, path, offence) {
+            warn!(%source, why = offence.text(), "blocked: it is not heard for a while");
+        }
+    }
+
+    /// A call of `remote` stands: it is heard, whatever others do.
+    pub fn call_began(&mut self, remote: SocketAddr) {
+        self.defence.call_began(remote);
+    }
+
+    /// A call that stood is over.
+    pub fn call_ended(&mut self, remote: SocketAddr) {
+        self.defence.call_ended(remote);
+    }
+
+    /// Forgets what is held against `address`.
+    pub fn forgive(&mut self, address: IpAddr) -> bool {
+        self.defence.forgive(address)
+    }
+
+    /// Who is blocked, and how many messages and connections were dropped so far.
+    #[must_use]
+    pub fn blocked(&self, now: Instant) -> (Vec<Blocked>, u64) {
+        (self.defence.blocked(now), self.defence.dropped())
     }
 
     /// A connection is gone.
@@ -141,15 +190,23 @@ impl SipSide {
 
     /// Turns the endpoint. Returns what sessions have to tell.
     pub fn step(&mut self, now: Instant, input: Input<'_>) -> Vec<(SessionId, SessionEvent)> {
-        let (mut told, mut effects) = (Vec::new(), Vec::new());
+        let (mut told, mut effects, mut offences) = (Vec::new(), Vec::new(), Vec::new());
         self.wake = self.endpoint.step(now, input, |output| match output {
             Output::Effect(effect) => effects.push(effect),
             Output::Event(sip::endpoint::Event::Session { id, event }) => told.push((id, event)),
             Output::Event(sip::endpoint::Event::Malformed { flow, problem }) => {
                 debug!(remote = %flow.remote, problem, "malformed SIP message");
             }
+            Output::Event(sip::endpoint::Event::Offence { flow, what }) => offences.push((flow.remote, what)),
             Output::Event(event) => info!(?event, "SIP endpoint"),
         });
+        for (remote, what) in offences {
+            let offence = match what {
+                sip::endpoint::Offence::Scanner => Offence::Scanner,
+                sip::endpoint::Offence::WrongCredentials => Offence::WrongCredentials,
+            };
+            self.offended(now, remote, offence);
+        }
         effects.into_iter().for_each(|effect| self.take(effect));
         told
     }

@@ -20,6 +20,7 @@ pub fn read(shard: &mut Shard, now: Instant) -> Status {
     let mut departures = shard.departures;
     let parts = shard.parts();
     departures.add(parts.sip.departures());
+    let (blocked, dropped) = parts.sip.blocked(now);
     let figures = parts.plane.figures();
     let (gauges, counters) = (parts.sip.endpoint().gauges(), parts.sip.endpoint().counters());
     let count = |value: usize| value as u64;
@@ -40,7 +41,9 @@ pub fn read(shard: &mut Shard, now: Instant) -> Status {
         ended,
         departures: departures.into(),
         picture_latency_ms: figures.latency.map(|latency| latency.as_secs_f64() * 1_000.0),
+        blocked: blocked.into_iter().map(Into::into).collect(),
         counters: BTreeMap::from([
+            ("sip_dropped", dropped),
             ("internal_errors", bugs),
             ("sip_connections", count(parts.sip.connections())),
             ("sip_malformed", counters.malformed),

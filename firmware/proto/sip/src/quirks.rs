@@ -15,6 +15,7 @@
 //! | no Content-Length on a stream, and no body | minimal stacks in keep-alive OPTIONS | 0, in [`framing`](crate::framing) |
 //! | a device that gives up when any challenge names another algorithm than MD5 | baresip 1.0 (libre 1.1): "Function not implemented" | it is offered MD5 alone ([`knows_md5_alone`]) |
 //! | `algorithm="MD5"`, `qop=auth` the wrong way round about quotes | RFC 2617-era registrars | either, in [`digest`](crate::digest) |
+//! | a User-Agent that is a scanner's | SIPVicious as delivered, and its kin | no answer ([`is_scanner`]) |
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
@@ -73,6 +74,23 @@ pub(crate) fn is_keep_alive(datagram: &[u8]) -> bool {
 /// know, but it gives up on the first of them.
 pub(crate) fn knows_md5_alone(user_agent: &str) -> bool {
     user_agent.starts_with("baresip ")
+}
+
+/// Whether somebody says that it looks for what can be broken into. Who hides that is found by what it does.
+pub(crate) fn is_scanner(user_agent: &str) -> bool {
+    // SIPVicious (also under its older names), sipcli and VaxSIP in the mass scans of toll fraud, smap, SIP Army Knife.
+    const NAMES: [&str; 8] = [
+        "friendly-scanner",
+        "friendly-request",
+        "sipvicious",
+        "sundayddr",
+        "sipcli",
+        "vaxsipuseragent",
+        "sip-scan",
+        "siparmyknife",
+    ];
+    let user_agent = user_agent.to_ascii_lowercase();
+    NAMES.iter().any(|name| user_agent.contains(name))
 }
 
 #[cfg(test)]

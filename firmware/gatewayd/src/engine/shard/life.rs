@@ -16,7 +16,8 @@ use crate::net::ports::PooledUdp;
 use base::ids::{CallId, SessionId};
 use base::leg::{Join, Port};
 use base::{Cause, Fault, Kind};
-use domain::call::{CallInput, Operator};
+use domain::call::{CallInput, Operator, State};
+use domain::defence::Offence;
 use domain::media::Side;
 use domain::status::Meter;
 use meet::ConferenceLeg;
@@ -24,6 +25,7 @@ use rand::Rng;
 use sip::endpoint::Input;
 use sip::session::SessionCommand;
 use std::any::Any;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,7 +34,7 @@ use tracing::{error, warn};
 impl Shard {
     /// A new caller: it gets four media ports, or 503. It is routed in the same turn, so one that no rule takes gives
     /// them back at once.
-    pub(super) fn incoming(&mut self, now: Instant, session: SessionId) {
+    pub(super) fn incoming(&mut self, now: Instant, session: SessionId, remote: SocketAddr) {
         let Some(sockets) = self.caller_sockets() else {
             warn!("no media port is free; a caller is refused");
             let full = SessionCommand::End(Cause::new(Fault::Gateway, Kind::NoCapacity));
@@ -54,6 +56,8 @@ impl Shard {
             call: Call::new(machine, session, CallerLeg::Sip(Box::new(leg)), sockets, now),
             wake: None,
             tokens: Vec::new(),
+            remote,
+            stood: false,
             meters: (Meter::default(), Meter::default()),
         };
         self.sessions.insert(session, id);
@@ -154,6 +158,10 @@ impl Shard {
     /// After a turn: the call's wake-up is noted, and a call that is over is forgotten.
     fn settle(&mut self, now: Instant, id: CallId) {
         let Some(slot) = self.calls.get_mut(&id) else { return };
+        if !slot.stood && slot.call.machine().state() == State::Connected {
+            slot.stood = true;
+            self.parts.sip.call_began(slot.remote);
+        }
         if let Some(cause) = slot.call.ended {
             return self.forget(now, id, cause);
         }
@@ -181,6 +189,11 @@ impl Shard {
         }
         self.sessions.remove(&slot.call.session);
         self.parts.plane.remove(id);
+        if slot.stood {
+            self.parts.sip.call_ended(slot.remote);
+        } else if matches!(cause.kind, Kind::NoRoute | Kind::MeetingNotFound) {
+            self.parts.sip.offended(now, slot.remote, Offence::WrongAlias);
+        }
         let seconds = now.saturating_duration_since(slot.call.began).as_secs_f64();
         if self.ended.len() == REMEMBERED {
             self.ended.pop_front();

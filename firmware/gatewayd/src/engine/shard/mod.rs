@@ -38,7 +38,7 @@ use rand::{Rng, SeedableRng};
 use sip::endpoint::Input;
 use sip::session::SessionEvent;
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
@@ -114,6 +114,10 @@ pub(super) struct Slot {
     pub(super) call: Call,
     wake: Option<Instant>,
     tokens: Vec<Token>,
+    /// Where its caller's signalling comes from.
+    remote: SocketAddr,
+    /// Whether the caller is in the meeting, or was.
+    stood: bool,
     pub(super) meters: (Meter, Meter),
 }
 
@@ -185,8 +189,11 @@ impl Shard {
         match event {
             Event::Sockets(ready) => ready.into_iter().for_each(|ready| self.socket(ready)),
             Event::Reports => self.reports(now),
-            Event::Opened(connection) => self.parts.sip.opened(connection),
-            Event::Message { flow, data } => self.endpoint(now, Input::Received { flow, data: &data }),
+            Event::Opened(connection) => self.parts.sip.opened(now, connection),
+            Event::Message { flow, data } => {
+                let told = self.parts.sip.message(now, flow, &data);
+                self.told.extend(told);
+            }
             Event::Closed(flow) => {
                 let told = self.parts.sip.closed(now, flow);
                 self.told.extend(told);
@@ -195,6 +202,11 @@ impl Shard {
             Event::Connected { id, flow } => self.endpoint(now, Input::Connected { id, flow }),
             Event::Http { call, reply } => self.turn(now, call, Work::Http(reply)),
             Event::Wake => {}
+            Event::Forgive(address) => {
+                if self.parts.sip.forgive(address) {
+                    info!(%address, "heard again: an operator forgave it");
+                }
+            }
             Event::Ask(answer) => drop(answer.send(status::read(self, now))),
             Event::Drain { deadline } => self.drain(now, deadline),
         }
@@ -215,8 +227,8 @@ impl Shard {
     /// What sessions told may make them tell more; this goes on until all is read.
     fn read_sessions(&mut self, now: Instant) {
         while let Some((session, event)) = self.told.pop_front() {
-            if matches!(event, SessionEvent::Invite { .. }) {
-                self.incoming(now, session);
+            if let SessionEvent::Invite { dialled, .. } = &event {
+                self.incoming(now, session, dialled.source);
             }
             match self.sessions.get(&session) {
                 Some(call) => self.turn(now, *call, Work::Session(event)),

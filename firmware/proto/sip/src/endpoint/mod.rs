@@ -26,7 +26,7 @@ mod session;
 
 pub use config::{Config, Counters, Gauges, Listen, Login, Policy};
 pub use flow::{Flow, Target, Transport};
-pub use port::{Effect, Event, Input, Outgoing, RouteId};
+pub use port::{Effect, Event, Input, Offence, Outgoing, RouteId};
 
 use self::core::{Core, Wake, allow};
 use crate::digest::{Algorithm, DigestServer, Role};

@@ -126,6 +126,13 @@ pub enum Event {
         /// The device's name.
         device: String,
     },
+    /// Somebody did what honest callers seldom do.
+    Offence {
+        /// Who.
+        flow: Flow,
+        /// What.
+        what: Offence,
+    },
     /// Somebody sent what is no message; it is answered where that is possible.
     Malformed {
         /// Who.
@@ -133,4 +140,13 @@ pub enum Event {
         /// What is wrong with it.
         problem: String,
     },
+}
+
+/// What honest callers seldom do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offence {
+    /// Said in User-Agent that it is a scanner. It got no answer.
+    Scanner,
+    /// Answered a challenge wrongly, or wanted to register as a device that is none of ours.
+    WrongCredentials,
 }

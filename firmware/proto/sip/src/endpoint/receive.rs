@@ -11,7 +11,7 @@
 
 use super::core::{Core, allow};
 use super::flow::Flow;
-use super::port::Event;
+use super::port::{Event, Offence};
 use super::server::{AckFor, ServerId};
 use super::session::Session;
 use super::{Endpoint, MAX_SESSIONS, Policy, body, not_taken, options};
@@ -38,6 +38,9 @@ impl Endpoint {
             return;
         }
         match Message::parse(data) {
+            Ok(Message::Request(request)) if request.headers.user_agent().is_some_and(quirks::is_scanner) => {
+                self.core.tell(Event::Offence { flow, what: Offence::Scanner });
+            }
             Ok(Message::Request(request)) => self.request(flow, request),
             Ok(Message::Response(response)) => self.core.take_response(response),
             Err(error) => self.malformed(flow, &error),
@@ -182,7 +185,7 @@ impl Endpoint {
             return self.refuse_for(tx, &request, Kind::NoCapacity);
         }
         let caller = request.headers.from().ok().and_then(|from| from.uri.user_decoded()).unwrap_or_default();
-        let device = match self.admit(tx, &request, &caller) {
+        let device = match self.admit(flow, tx, &request, &caller) {
             Admission::Device => true,
             Admission::Guest => self.registrar.is_behind(self.core.now, &caller, flow),
             Admission::Refused => return,
@@ -201,7 +204,7 @@ impl Endpoint {
     }
 
     /// Whether who claims to be `user` is a device of ours; challenges it if need be.
-    fn admit(&mut self, tx: ServerId, request: &Request, user: &str) -> Admission {
+    fn admit(&mut self, flow: Flow, tx: ServerId, request: &Request, user: &str) -> Admission {
         let known = self.core.config.devices.contains_key(user);
         if self.core.config.challenge == Policy::Open || !known {
             return Admission::Guest;
@@ -211,10 +214,14 @@ impl Endpoint {
         match access {
             Access::Granted(name) if name == user => Admission::Device,
             Access::Granted(_) => {
+                self.core.tell(Event::Offence { flow, what: Offence::WrongCredentials });
                 self.refuse(tx, request, 403);
                 Admission::Refused
             }
             Access::Challenge | Access::Stale | Access::Wrong => {
+                if access == Access::Wrong {
+                    self.core.tell(Event::Offence { flow, what: Offence::WrongCredentials });
+                }
                 self.challenge(tx, request, &access);
                 Admission::Refused
             }
@@ -239,9 +246,12 @@ impl Endpoint {
         let Some(device) = address.and_then(|uri| uri.user_decoded()) else {
             return self.refuse(tx, request, 400);
         };
-        match (self.admit(tx, request, &device), self.core.config.challenge) {
+        match (self.admit(flow, tx, request, &device), self.core.config.challenge) {
             (Admission::Refused, _) => return,
-            (Admission::Guest, Policy::Devices) => return self.refuse(tx, request, 403),
+            (Admission::Guest, Policy::Devices) => {
+                self.core.tell(Event::Offence { flow, what: Offence::WrongCredentials });
+                return self.refuse(tx, request, 403);
+            }
             (Admission::Device, _) | (Admission::Guest, Policy::Open) => {}
         }
         let now = self.core.now;

@@ -2,7 +2,7 @@
 
 use super::rig::{Lone, PEER, in_dialog, request, sdp};
 use base::{Cause, Fault, Kind};
-use sip::endpoint::{Effect, Event, Flow, Input, Transport};
+use sip::endpoint::{Effect, Event, Flow, Input, Offence, Transport};
 use sip::message::{Method, Response};
 use sip::session::{SessionCommand, SessionEvent};
 use std::time::Duration;
@@ -341,6 +341,20 @@ fn malformed_and_stray_messages_are_counted_and_change_nothing() {
     let counters = lone.endpoint.counters();
     assert_eq!((counters.malformed, counters.stray), (2, 1));
     assert!(lone.endpoint.is_idle());
+}
+
+#[test]
+fn a_scanner_is_told_of_gets_no_answer_and_costs_no_memory() {
+    let names = ["friendly-scanner", "SIPVicious", "sipcli/v1.8", "VaxSIPUserAgent/3.1"];
+    for (method, name) in ["OPTIONS", "REGISTER", "INVITE", "FOO"].into_iter().zip(names) {
+        let mut lone = Lone::new();
+        lone.receive(&request(method, "scan", &format!("User-Agent: {name}\r\n")));
+        assert_eq!(lone.events, [Event::Offence { flow: lone.flow, what: Offence::Scanner }]);
+        assert!(lone.sent().is_empty() && lone.endpoint.is_idle(), "{name}");
+    }
+    let mut lone = Lone::new();
+    let room = request("OPTIONS", "room", "User-Agent: Cisco-CE/ce9.15\r\n");
+    assert_eq!(lone.answer(&room).status, 200);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::rig::{Lone, Side, World, request, sdp};
 use base::{Cause, Fault, Kind, Secret, Seed};
 use sip::digest::DigestClient;
-use sip::endpoint::{Effect, Event, Input, Login, Outgoing, Policy, Transport};
+use sip::endpoint::{Effect, Event, Input, Login, Offence, Outgoing, Policy, Transport};
 use sip::headers::NameAddr;
 use sip::message::{Message, Request, Response};
 use sip::session::{SessionCommand, SessionEvent};
@@ -53,12 +53,14 @@ fn a_device_registers_with_its_password_and_is_told() {
 }
 
 #[test]
-fn a_wrong_password_and_an_unknown_device_do_not_register() {
+fn a_wrong_password_and_an_unknown_device_do_not_register_and_are_told_as_offences() {
     let mut lone = Lone::new();
     assert_eq!(log_in(&mut lone, "wrong", "Contact: <sip:room@10.0.0.9>\r\n").status, 401);
     let stranger = request("REGISTER", "s", "Contact: <sip:x@10.0.0.9>\r\n").replace("CSeq: 1", "CSeq: 9");
     assert_eq!(lone.answer(&stranger).status, 403);
     assert_eq!(lone.endpoint.gauges().devices, 0);
+    let offence = Event::Offence { flow: lone.flow, what: Offence::WrongCredentials };
+    assert_eq!(lone.events, [offence.clone(), offence]);
 }
 
 #[test]
