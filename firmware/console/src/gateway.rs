@@ -3,6 +3,7 @@
 use crate::world::{GatewayState, Taking};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -51,13 +52,31 @@ pub fn drain(socket: &Path) -> Result<(), String> {
     ask(socket, &json!({ "do": "drain" })).map(drop)
 }
 
+/// Tells the gateway to hear `address` again.
+///
+/// # Errors
+/// As [`ask`].
+pub fn forgive(socket: &Path, address: IpAddr) -> Result<(), String> {
+    ask(socket, &json!({ "do": { "forgive": address } })).map(drop)
+}
+
 fn read(status: &Value) -> GatewayState {
     let calls = status.get("calls").and_then(Value::as_array).into_iter().flatten();
+    let blocked = status.get("blocked").and_then(Value::as_array).into_iter().flatten();
     let drained = status.get("taking").and_then(Value::as_str) == Some("nothing");
     GatewayState {
         calls: calls.filter_map(|call| call.as_str().map(tidy)).take(256).collect(),
+        blocked: blocked.filter_map(blocked_line).take(256).collect(),
         taking: if drained { Taking::Nothing } else { Taking::Calls },
     }
+}
+
+/// Who is blocked, why, and for how long.
+fn blocked_line(blocked: &Value) -> Option<String> {
+    let text = |field: &str| blocked.get(field).and_then(Value::as_str).map(tidy);
+    let number = |field: &str| blocked.get(field).and_then(Value::as_u64);
+    let (source, why) = (text("source")?, text("why")?);
+    Some(format!("{source}: {why}, {} dropped, for {} s", number("dropped")?, number("seconds")?))
 }
 
 /// A line of another program, fit for a terminal.
@@ -94,6 +113,18 @@ mod tests {
         let state = state(&path).unwrap();
         assert_eq!(state.calls, ["call-1 room?[2J: connected"]);
         assert_eq!(state.taking, Taking::Nothing);
+    }
+
+    #[test]
+    fn who_is_blocked_is_told_in_a_line_and_heard_again_on_request() {
+        let (_folder, path) = gateway(&[
+            "{\"blocked\":[{\"source\":\"192.0.2.1 (datagrams)\",\"why\":\"wrong aliases\",\"dropped\":23,\
+             \"seconds\":598},{\"source\":7}]}\n",
+            "{\"done\":\"forgive\"}\n",
+        ]);
+        let blocked = state(&path).unwrap().blocked;
+        assert_eq!(blocked, ["192.0.2.1 (datagrams): wrong aliases, 23 dropped, for 598 s"]);
+        forgive(&path, "192.0.2.1".parse().unwrap()).unwrap();
     }
 
     #[test]

@@ -247,6 +247,7 @@ fn every_ask_is_thought_of(ask: &Ask) -> &'static str {
         | Ask::PowerOff { .. }
         | Ask::Drain
         | Ask::Resume
+        | Ask::Forgive { .. }
         | Ask::Locate { .. }
         | Ask::Test { .. }
         | Ask::Bundle { .. } => "a command",

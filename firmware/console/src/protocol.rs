@@ -9,6 +9,7 @@
 use domain::appliance::request::{Haste, Tier};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::net::IpAddr;
 use std::net::Ipv4Addr;
 
 /// Longest line either way, in bytes.
@@ -109,6 +110,11 @@ pub enum Ask {
     Drain,
     /// Take calls again.
     Resume,
+    /// Have the gateway hear somebody again whom it blocked.
+    Forgive {
+        /// Whom.
+        address: IpAddr,
+    },
     /// Blink, so that somebody finds the box.
     Locate {
         /// For how many minutes; 0 ends it.

@@ -303,6 +303,10 @@ fn work(job: Job, world: &World, time: &[Server], places: &Places) -> Reply {
         Job::Show(view) => view::make(view, world, &Store::audit_text(places)),
         Job::Test(which, to) => paths::test(which, to.as_deref(), world, time, places),
         Job::Bundle(file) => bundle::write(&file, world, time, places),
+        Job::Forgive(address) => match gateway::forgive(&places.gateway(), address) {
+            Ok(()) => Reply::said(format!("{address} is heard again")),
+            Err(why) => Reply::refused([why]),
+        },
         Job::Drain => match gateway::drain(&places.gateway()) {
             Ok(()) => Reply::said("no new calls are taken; those that stand may end"),
             Err(why) => Reply::refused([why]),

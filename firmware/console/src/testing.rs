@@ -209,6 +209,7 @@ impl Rig {
                 ..Reply::default()
             },
             Answer::Job(Job::Bundle(file)) => Reply::said(format!("/data/support/{file} is written")),
+            Answer::Job(Job::Forgive(address)) => Reply::said(format!("{address} is heard again")),
             Answer::Job(Job::Drain) => Reply::said("no new calls are taken"),
         }
     }

@@ -47,6 +47,7 @@ fn status(world: &World) -> Reply {
     rows.push(Row::new("Gateway", world.summary()));
     if let Gateway::Answers(state) = &world.gateway {
         rows.extend(state.calls.iter().map(|call| Row::new("Call", call)));
+        rows.extend(state.blocked.iter().map(|blocked| Row::new("Blocked", blocked)));
     }
     if !world.configured.domains.is_empty() {
         rows.push(Row::new("Domain", world.configured.domains.join(", ")));
@@ -60,12 +61,12 @@ fn status(world: &World) -> Reply {
     rows.push(Row::new("Slot", &slot));
     rows.push(Row::new("Release", &world.identity.version));
     rows.push(Row::new("Up for", span(world.identity.uptime)));
-    let calls: &[String] = match &world.gateway {
-        Gateway::Answers(state) => &state.calls,
-        Gateway::Silent => &[],
+    let (calls, blocked): (&[String], &[String]) = match &world.gateway {
+        Gateway::Answers(state) => (&state.calls, &state.blocked),
+        Gateway::Silent => (&[], &[]),
     };
     let data = json!({
-        "gateway": gateway_word(&world.gateway), "calls": calls, "alarms": alarms, "slot": world.slot(),
+        "gateway": gateway_word(&world.gateway), "calls": calls, "blocked": blocked, "alarms": alarms, "slot": world.slot(),
         "release": world.identity.version, "uptime_s": world.identity.uptime,
         "clock_in_sync": world.clock.sync == Sync::InSync, "interfaces": world.nics,
     });

@@ -158,6 +158,16 @@ pub const COMMANDS: &[Word] = &[
         reads: |rest, form| rest.is_empty().then_some(Command::Ask(Ask::Resume, form)),
     },
     Word {
+        name: "forgive",
+        usage: "<address>",
+        about: "hear an address again that the gateway blocked",
+        more: "status lists who is blocked. A network that must never be blocked is allowed in the configuration ([defence] allow).",
+        reads: |rest, form| match rest {
+            [address] => Some(Command::Ask(Ask::Forgive { address: address.parse().ok()? }, form)),
+            _ => None,
+        },
+    },
+    Word {
         name: "reboot",
         usage: "[--now]",
         about: "restart, after calls had time to end or at once",
@@ -409,6 +419,8 @@ mod tests {
             ask(Ask::Test { which: Path::Dns, to: Some("meet.example.com".into()) })
         );
         assert_eq!(parsed("reboot --now"), ask(Ask::Reboot { haste: Haste::Now }));
+        let address = "2001:db8::1".parse().unwrap();
+        assert_eq!(parsed("forgive 2001:db8::1"), ask(Ask::Forgive { address }));
         assert_eq!(parsed("locate off"), ask(Ask::Locate { minutes: 0 }));
         assert_eq!(parsed("reset everything"), Command::Form(FormKind::Reset(Tier::Everything)));
         assert_eq!(parsed("exit"), Command::Leave);
@@ -431,6 +443,7 @@ mod tests {
             "test",
             "test sip",
             "locate",
+            "forgive 192.0.2",
             "reset",
             "time",
         ] {

@@ -64,6 +64,8 @@ pub enum Gateway {
 pub struct GatewayState {
     /// Calls that stand, one line each.
     pub calls: Vec<String>,
+    /// Who is not heard, one line each.
+    pub blocked: Vec<String>,
     /// Whether it takes new ones.
     pub taking: Taking,
 }
@@ -195,7 +197,13 @@ impl World {
             Gateway::Answers(state) if state.taking == Taking::Nothing => {
                 alarms.push("the gateway is drained and takes no calls".to_owned());
             }
-            Gateway::Answers(_) => {}
+            Gateway::Answers(state) => match state.blocked.as_slice() {
+                [] => {}
+                [one] => alarms.push(format!("somebody is blocked: {one}")),
+                [.., last] => {
+                    alarms.push(format!("{} are blocked, the last of them {last}", state.blocked.len()));
+                }
+            },
         }
         alarms.extend(self.failed.iter().cloned());
         for sensor in
@@ -270,6 +278,19 @@ mod tests {
     fn k7_a_clock_that_is_not_in_sync_raises_an_alarm() {
         let world = World { clock: Clock::default(), ..well() };
         assert_eq!(world.alarms(), ["the clock is not in sync"]);
+    }
+
+    #[test]
+    fn p17_who_is_blocked_raises_an_alarm() {
+        let blocked = |lines: &[&str]| {
+            let blocked = lines.iter().map(|line| (*line).to_owned()).collect();
+            World { gateway: Gateway::Answers(GatewayState { blocked, ..GatewayState::default() }), ..well() }
+        };
+        assert_eq!(
+            blocked(&["192.0.2.1: a scanner"]).alarms(),
+            ["somebody is blocked: 192.0.2.1: a scanner"]
+        );
+        assert_eq!(blocked(&["one", "two"]).alarms(), ["2 are blocked, the last of them two"]);
     }
 
     #[test]

@@ -105,6 +105,10 @@ impl Desk {
                 outside.audit(&act(by, "drain", "asked", Vec::new()));
                 Answer::Job(Job::Drain)
             }
+            Ask::Forgive { address } => {
+                outside.audit(&act(by, "forgive", "asked", vec![address.to_string()]));
+                Answer::Job(Job::Forgive(address))
+            }
             Ask::Test { which, to } => {
                 if to.as_ref().is_some_and(|to| to.len() > TEXT_BYTES) {
                     return refuse("that is too long");

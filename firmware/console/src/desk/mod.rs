@@ -29,6 +29,7 @@ use domain::appliance::settings::{Problems, Recovery};
 use domain::appliance::values::InterfaceName;
 use domain::appliance::{Draft, Settings};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// Most connections at a time.
@@ -92,6 +93,8 @@ pub enum Job {
     Bundle(String),
     /// Tell the gateway to take no new calls.
     Drain,
+    /// Tell the gateway to hear this address again.
+    Forgive(IpAddr),
 }
 
 /// The desk.

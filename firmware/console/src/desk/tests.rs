@@ -89,6 +89,7 @@ fn nobody_changes_anything_before_he_has_shown_himself() {
         Ask::PowerOff { haste: Haste::Drained },
         Ask::Drain,
         Ask::Resume,
+        Ask::Forgive { address: "192.0.2.1".parse().unwrap() },
         Ask::Locate { minutes: 5 },
         Ask::Bundle { file: "x.tar".into() },
         Ask::Password { old: Hidden(PASSWORD.into()), new: Hidden("another horse battery".into()) },
@@ -183,6 +184,7 @@ fn every_act_leaves_an_audit_line_and_the_log_is_whole() {
         Ask::Bundle { file: "support".into() },
         Ask::Drain,
         Ask::Resume,
+        Ask::Forgive { address: "192.0.2.1".parse().unwrap() },
         Ask::Reboot { haste: Haste::Drained },
         Ask::Password { old: Hidden(PASSWORD.into()), new: Hidden("another horse battery".into()) },
         Ask::Logout,
@@ -203,12 +205,13 @@ fn every_act_leaves_an_audit_line_and_the_log_is_whole() {
             "serial support-bundle: asked",
             "serial drain: asked",
             "serial resume: asked",
+            "serial forgive: asked",
             "serial reboot: asked",
             "serial password: done",
             "serial logout: done",
         ]
     );
-    assert_eq!(domain::appliance::audit::Chain::verify(&rig.seen.log).unwrap().last_number(), 14);
+    assert_eq!(domain::appliance::audit::Chain::verify(&rig.seen.log).unwrap().last_number(), 15);
     assert!(!rig.seen.log.contains("horse"), "no password is in it");
 }
 

@@ -356,6 +356,7 @@ fn what_the_menu_does_the_command_line_does_too() {
         "support-bundle",
         "drain",
         "resume",
+        "forgive 192.0.2.1",
         "reboot",
         "power-off",
         "locate on",

@@ -1,3 +1,5 @@
+//! What the machine lets in and what not, and the machine against its definition.
+
 use super::*;
 use proptest::prelude::*;
 
