@@ -30,6 +30,7 @@ pub const PEERS: Packages = Packages {
         "iproute2",
         "lcdproc",
         "nftables",
+        "sipvicious",
     ],
 };
 

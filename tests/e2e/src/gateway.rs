@@ -167,7 +167,7 @@ fn text(config: &GatewayConfig) -> String {
     let tables: String = config
         .extra
         .iter()
-        .filter(|(name, _)| name.starts_with("[["))
+        .filter(|(name, _)| name.starts_with('['))
         .map(|(name, lines)| format!("{name}\n{lines}\n"))
         .collect();
     let tls = config.certificate.as_ref().map_or_else(String::new, |(chain, key)| {
