@@ -153,9 +153,8 @@ impl SipSide {
     }
 
     /// A caller did what honest ones seldom do.
-    pub fn offended(&mut self, now: Instant, remote: SocketAddr, offence: Offence) {
-        let connected = self.writers.keys().any(|flow| flow.remote == remote);
-        let path = if connected { Path::Connection } else { Path::Datagrams };
+    pub fn offended(&mut self, now: Instant, remote: SocketAddr, by: Transport, offence: Offence) {
+        let path = if by == Transport::Udp { Path::Datagrams } else { Path::Connection };
         if let Some(source) = self.defence.note(now, remote, path, offence) {
             warn!(%source, why = offence.text(), "blocked: it is not heard for a while");
         }
@@ -197,15 +196,15 @@ impl SipSide {
             Output::Event(sip::endpoint::Event::Malformed { flow, problem }) => {
                 debug!(remote = %flow.remote, problem, "malformed SIP message");
             }
-            Output::Event(sip::endpoint::Event::Offence { flow, what }) => offences.push((flow.remote, what)),
+            Output::Event(sip::endpoint::Event::Offence { flow, what }) => offences.push((flow, what)),
             Output::Event(event) => info!(?event, "SIP endpoint"),
         });
-        for (remote, what) in offences {
+        for (flow, what) in offences {
             let offence = match what {
                 sip::endpoint::Offence::Scanner => Offence::Scanner,
                 sip::endpoint::Offence::WrongCredentials => Offence::WrongCredentials,
             };
-            self.offended(now, remote, offence);
+            self.offended(now, flow.remote, flow.transport, offence);
         }
         effects.into_iter().for_each(|effect| self.take(effect));
         told

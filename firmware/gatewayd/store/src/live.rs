@@ -98,10 +98,12 @@ impl Live {
         after: Option<&str>,
         limit: usize,
     ) -> io::Result<Vec<(Key, Document)>> {
-        let first = format!("{collection}/{}", after.unwrap_or_default());
-        let of_collection = self.tree.range(first.as_str()..).take_while(|entry| {
-            entry.as_ref().map_or(true, |(name, _)| name.starts_with(format!("{collection}/").as_bytes()))
-        });
+        let prefix = format!("{collection}/");
+        let first = format!("{prefix}{}", after.unwrap_or_default());
+        let of_collection = self
+            .tree
+            .range(first.as_str()..)
+            .take_while(|entry| entry.as_ref().map_or(true, |(name, _)| name.starts_with(prefix.as_bytes())));
         let mut list = Vec::new();
         for entry in of_collection {
             let (name, value) = entry?;

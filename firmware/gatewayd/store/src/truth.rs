@@ -98,7 +98,8 @@ pub enum ChangeError {
 pub struct Made {
     /// Its number.
     pub revision: Revision,
-    /// Why the journal could not be shortened after it, which is tried again with the next one.
+    /// Why the journal could not be shortened after it, which is tried again with the next one; or why the index does not have it, which
+    /// is made anew at the next start.
     pub trouble: Option<io::Error>,
 }
 
@@ -202,12 +203,6 @@ impl<D: Disk> Truth<D> {
         let mut documents = self.documents.clone();
         edit(&mut documents, Revision(self.revision.0 + 1), edits);
         Ok(documents)
-    }
-
-    /// The disk, given back.
-    #[must_use]
-    pub fn into_disk(self) -> D {
-        self.disk
     }
 
     /// Makes a change; when this returns, it is on the disk.

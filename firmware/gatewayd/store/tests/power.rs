@@ -73,11 +73,12 @@ impl History {
 }
 
 /// Opens what a cut has left. Panics if it does not open or is not one of `allowed`.
-fn opens(image: &Image, allowed: &[Documents], told: &str) -> Truth<Sim> {
-    let (truth, found) = Truth::open(Sim::of(image), SCHEMA, JOURNAL_BYTES)
+fn opens(image: &Image, allowed: &[Documents], told: &str) -> (Truth<Shared>, Shared) {
+    let disk = Shared(Rc::new(RefCell::new(Sim::of(image))));
+    let (truth, found) = Truth::open(disk.clone(), SCHEMA, JOURNAL_BYTES)
         .unwrap_or_else(|error| panic!("{told}: does not open: {error}"));
     assert!(allowed.contains(truth.documents()), "{told}: not what was acknowledged; {found:?}");
-    truth
+    (truth, disk)
 }
 
 fn left(variant: usize) -> Left {
@@ -109,12 +110,12 @@ fn a6_no_acknowledged_change_is_lost_in_any_of_100_000_power_cuts_and_the_store_
                     continue;
                 }
                 let told = format!("seed {seed}, call {call}, variant {variant}");
-                let mut truth = opens(&image, history.allowed(call), &told);
+                let (mut truth, disk) = opens(&image, history.allowed(call), &told);
                 // It goes on as if nothing had been: one change more, and a start without a cut.
                 if variant % 4 == 0 {
                     truth.change(&edits(9_999, &mut dice)).unwrap();
                     let after = truth.documents().clone();
-                    let image = cut(&truth.into_disk().moment(), Left::Nothing, &mut dice);
+                    let image = cut(&disk.0.borrow().moment(), Left::Nothing, &mut dice);
                     opens(&image, &[after], &format!("{told}, one change later"));
                 }
             }

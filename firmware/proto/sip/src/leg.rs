@@ -162,7 +162,7 @@ impl Leg {
         match (&self.state, event) {
             (State::Over, _) => {}
             (_, SessionEvent::Ended(cause)) => self.over(cause, sink),
-            (State::Idle, SessionEvent::Invite { dialled, offer, secure: _ }) => {
+            (State::Idle, SessionEvent::Invite { dialled, offer, transport: _ }) => {
                 self.state = State::Incoming { offer };
                 sink(Output::Event(LegEvent::Incoming(dialled)));
             }

@@ -78,7 +78,7 @@ pub(crate) fn knows_md5_alone(user_agent: &str) -> bool {
 
 /// Whether somebody says that it looks for what can be broken into. Who hides that is found by what it does.
 pub(crate) fn is_scanner(user_agent: &str) -> bool {
-    // SIPVicious (also under its older names), sipcli and VaxSIP in the mass scans of toll fraud, smap, SIP Army Knife.
+    // SIPVicious (also under its older names), sipcli and VaxSIP in the mass scans of toll fraud, sip-scan, SIP Army Knife.
     const NAMES: [&str; 8] = [
         "friendly-scanner",
         "friendly-request",

@@ -5,6 +5,7 @@
 //! descriptions and never sees a transaction. Each offer told here is answered by exactly one `Accept`, `Answer` or
 //! `RefuseOffer` (RFC 3264, RFC 6337).
 
+use crate::endpoint::Transport;
 use base::Cause;
 use base::leg::Dialled;
 use bytes::Bytes;
@@ -18,8 +19,8 @@ pub enum SessionEvent {
         dialled: Dialled,
         /// Its offer, or `None` if it wants ours in the 200 (RFC 3261 13.2.1).
         offer: Option<Bytes>,
-        /// Whether it came over TLS, so that keys may stand in the description (RFC 4568).
-        secure: bool,
+        /// How it came: over TLS keys may stand in the description (RFC 4568), and over UDP the sender may be forged.
+        transport: Transport,
     },
     /// The peer makes a new offer by re-INVITE, UPDATE or PRACK.
     Offer(Bytes),

@@ -22,7 +22,7 @@ use domain::media::Side;
 use domain::status::Meter;
 use meet::ConferenceLeg;
 use rand::Rng;
-use sip::endpoint::Input;
+use sip::endpoint::{Input, Transport};
 use sip::session::SessionCommand;
 use std::any::Any;
 use std::net::SocketAddr;
@@ -34,7 +34,7 @@ use tracing::{error, warn};
 impl Shard {
     /// A new caller: it gets four media ports, or 503. It is routed in the same turn, so one that no rule takes gives
     /// them back at once.
-    pub(super) fn incoming(&mut self, now: Instant, session: SessionId, remote: SocketAddr) {
+    pub(super) fn incoming(&mut self, now: Instant, session: SessionId, from: (SocketAddr, Transport)) {
         let Some(sockets) = self.caller_sockets() else {
             warn!("no media port is free; a caller is refused");
             let full = SessionCommand::End(Cause::new(Fault::Gateway, Kind::NoCapacity));
@@ -56,7 +56,7 @@ impl Shard {
             call: Call::new(machine, session, CallerLeg::Sip(Box::new(leg)), sockets, now),
             wake: None,
             tokens: Vec::new(),
-            remote,
+            from,
             stood: false,
             meters: (Meter::default(), Meter::default()),
         };
@@ -160,7 +160,7 @@ impl Shard {
         let Some(slot) = self.calls.get_mut(&id) else { return };
         if !slot.stood && slot.call.machine().state() == State::Connected {
             slot.stood = true;
-            self.parts.sip.call_began(slot.remote);
+            self.parts.sip.call_began(slot.from.0);
         }
         if let Some(cause) = slot.call.ended {
             return self.forget(now, id, cause);
@@ -190,9 +190,10 @@ impl Shard {
         self.sessions.remove(&slot.call.session);
         self.parts.plane.remove(id);
         if slot.stood {
-            self.parts.sip.call_ended(slot.remote);
+            self.parts.sip.call_ended(slot.from.0);
         } else if matches!(cause.kind, Kind::NoRoute | Kind::MeetingNotFound) {
-            self.parts.sip.offended(now, slot.remote, Offence::WrongAlias);
+            let (remote, transport) = slot.from;
+            self.parts.sip.offended(now, remote, transport, Offence::WrongAlias);
         }
         let seconds = now.saturating_duration_since(slot.call.began).as_secs_f64();
         if self.ended.len() == REMEMBERED {

@@ -35,7 +35,7 @@ use domain::media::Side;
 use domain::status::Meter;
 use rand::rngs::ChaCha12Rng;
 use rand::{Rng, SeedableRng};
-use sip::endpoint::Input;
+use sip::endpoint::{Input, Transport};
 use sip::session::SessionEvent;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -114,8 +114,8 @@ pub(super) struct Slot {
     pub(super) call: Call,
     wake: Option<Instant>,
     tokens: Vec<Token>,
-    /// Where its caller's signalling comes from.
-    remote: SocketAddr,
+    /// Where its caller's signalling comes from, and how.
+    from: (SocketAddr, Transport),
     /// Whether the caller is in the meeting, or was.
     stood: bool,
     pub(super) meters: (Meter, Meter),
@@ -227,8 +227,8 @@ impl Shard {
     /// What sessions told may make them tell more; this goes on until all is read.
     fn read_sessions(&mut self, now: Instant) {
         while let Some((session, event)) = self.told.pop_front() {
-            if let SessionEvent::Invite { dialled, .. } = &event {
-                self.incoming(now, session, dialled.source);
+            if let SessionEvent::Invite { dialled, transport, .. } = &event {
+                self.incoming(now, session, (dialled.source, *transport));
             }
             match self.sessions.get(&session) {
                 Some(call) => self.turn(now, *call, Work::Session(event)),

@@ -5,7 +5,7 @@ use super::{Holds, Role, Session, State, Timer, Unacked, description};
 use crate::dialog::Dialog;
 use crate::endpoint::body::Body;
 use crate::endpoint::core::Core;
-use crate::endpoint::flow::{Flow, Transport};
+use crate::endpoint::flow::Flow;
 use crate::endpoint::server::ServerId;
 use crate::message::{Request, Response};
 use crate::reliable::Due;
@@ -84,8 +84,7 @@ impl Session {
         core.respond(tx, &trying);
         session.incoming = Some(Incoming { tx, request, provisional, holds, agreed });
         core.counters.sessions += 1;
-        let secure = flow.transport == Transport::Tls;
-        session.tell(core, SessionEvent::Invite { dialled, offer, secure });
+        session.tell(core, SessionEvent::Invite { dialled, offer, transport: flow.transport });
         Ok(session)
     }
 

@@ -2,6 +2,7 @@
 
 use super::super::*;
 use super::rig::*;
+use crate::endpoint::Transport;
 use base::Codec;
 use base::leg::{Leg as _, Port, Transmit};
 use sdp::Encryption;
@@ -26,7 +27,11 @@ impl Pair {
         let (mut a, mut b) = (with(a, "192.0.2.1"), with(b, "192.0.2.2"));
         a.invite(None);
         a.command(LegCommand::Accept);
-        b.tell(SessionEvent::Invite { dialled: dialled(), offer: Some(description(&mut a)), secure: false });
+        b.tell(SessionEvent::Invite {
+            dialled: dialled(),
+            offer: Some(description(&mut a)),
+            transport: Transport::Udp,
+        });
         b.command(LegCommand::Accept);
         a.tell(SessionEvent::Answer(description(&mut b)));
         a.tell(SessionEvent::Confirmed);

@@ -1,6 +1,7 @@
 //! A leg with a clock of its own, and what it put out.
 
 use super::super::*;
+use crate::endpoint::Transport;
 use base::leg::{Dialled, Port, Protocol, SendStream, Transmit};
 use base::{Alias, Codec, EncodedFrame, MediaTime, Pii};
 use std::collections::VecDeque;
@@ -63,7 +64,11 @@ impl Rig {
     }
 
     pub(super) fn invite(&mut self, offer: Option<&str>) {
-        self.tell(SessionEvent::Invite { dialled: dialled(), offer: offer.map(body), secure: false });
+        self.tell(SessionEvent::Invite {
+            dialled: dialled(),
+            offer: offer.map(body),
+            transport: Transport::Udp,
+        });
     }
 
     /// Lets `time` pass, waking the leg whenever it wants.
