@@ -4,6 +4,7 @@
 //! A [`Config`] is immutable and handed out as `Arc<Config>`; a call keeps the one it began with. Reading files is the
 //! daemon's: paths in here are paths, not contents. `examples/gantry.toml` beside this crate shows every field.
 
+pub mod documents;
 pub(crate) mod read;
 mod sections;
 mod values;

@@ -1,0 +1,195 @@
+//! The sorts of resources: where each is kept, what of a configuration file it is, and which of its fields are secret.
+
+use super::resource::{
+    AccessToken, CallRoutingRule, Connector, ExternalSystem, NamedLocation, RegistrarDevice,
+};
+use super::settings::{
+    DefenceSettings, GatewaySettings, LogSettings, MediaSettings, SignallingSettings, SipSettings,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// The collection of the settings there is one of each.
+pub const SETTINGS: &str = "settings";
+
+/// A sort of resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The gateway itself.
+    Gateway,
+    /// Signalling with SIP callers.
+    Sip,
+    /// Media.
+    Media,
+    /// Connections of the box's own.
+    Signalling,
+    /// The defence against break-ins.
+    Defence,
+    /// What is logged.
+    Log,
+    /// Access tokens.
+    AccessTokens,
+    /// Conference connectors.
+    Connectors,
+    /// SIP proxies.
+    SipProxies,
+    /// H.323 gatekeepers.
+    H323Gatekeepers,
+    /// TURN servers.
+    TurnServers,
+    /// Locations.
+    Locations,
+    /// Devices that may register.
+    RegistrarDevices,
+    /// Call Routing Rules.
+    CallRoutingRules,
+}
+
+/// A body that does not look like its resource.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {message}")]
+pub struct Misshapen {
+    /// The field, such as `match.calls[0]`; empty for the body itself.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl Kind {
+    /// All of them, in the order they stand in a configuration file.
+    pub const ALL: [Self; 14] = [
+        Self::Gateway,
+        Self::Sip,
+        Self::Media,
+        Self::Signalling,
+        Self::Defence,
+        Self::Log,
+        Self::AccessTokens,
+        Self::Connectors,
+        Self::SipProxies,
+        Self::H323Gatekeepers,
+        Self::TurnServers,
+        Self::Locations,
+        Self::RegistrarDevices,
+        Self::CallRoutingRules,
+    ];
+
+    /// The kind whose documents are `id` of `collection`.
+    #[must_use]
+    pub fn of(collection: &str, id: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.collection() == collection && kind.only().is_none_or(|only| only == id))
+    }
+
+    /// Where its documents are kept; also what its path is called.
+    #[must_use]
+    pub const fn collection(self) -> &'static str {
+        match self {
+            Self::AccessTokens => "access-tokens",
+            Self::Connectors => "connectors",
+            Self::SipProxies => "sip-proxies",
+            Self::H323Gatekeepers => "h323-gatekeepers",
+            Self::TurnServers => "turn-servers",
+            Self::Locations => "locations",
+            Self::RegistrarDevices => "registrar-devices",
+            Self::CallRoutingRules => "call-routing-rules",
+            Self::Gateway | Self::Sip | Self::Media | Self::Signalling | Self::Defence | Self::Log => {
+                SETTINGS
+            }
+        }
+    }
+
+    /// The id of its document, if there is only one.
+    #[must_use]
+    pub const fn only(self) -> Option<&'static str> {
+        match self {
+            Self::Gateway => Some("gateway"),
+            Self::Sip => Some("sip"),
+            Self::Media => Some("media"),
+            Self::Signalling => Some("signalling"),
+            Self::Defence => Some("defence"),
+            Self::Log => Some("log"),
+            _ => None,
+        }
+    }
+
+    /// What it is called in a configuration file.
+    #[must_use]
+    pub const fn section(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Sip => "sip",
+            Self::Media => "media",
+            Self::Signalling => "signalling",
+            Self::Defence => "defence",
+            Self::Log => "log",
+            Self::AccessTokens => "tokens",
+            Self::Connectors => "connectors",
+            Self::SipProxies | Self::H323Gatekeepers | Self::TurnServers => "systems",
+            Self::Locations => "locations",
+            Self::RegistrarDevices => "devices",
+            Self::CallRoutingRules => "rules",
+        }
+    }
+
+    /// What a configuration file says besides of one that shares its section.
+    #[must_use]
+    pub const fn mark(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::SipProxies => Some(("kind", "sip-proxy")),
+            Self::H323Gatekeepers => Some(("kind", "h323-gatekeeper")),
+            Self::TurnServers => Some(("kind", "turn-server")),
+            _ => None,
+        }
+    }
+
+    /// The field that is its document's id.
+    #[must_use]
+    pub const fn named_by(self) -> &'static str {
+        match self {
+            Self::RegistrarDevices => "alias",
+            _ => "name",
+        }
+    }
+
+    /// The field that is never shown.
+    #[must_use]
+    pub const fn secret(self) -> Option<&'static str> {
+        match self {
+            Self::AccessTokens => Some("value"),
+            Self::RegistrarDevices => Some("password"),
+            _ => None,
+        }
+    }
+
+    /// `body` as a document: with its known fields alone, in their order.
+    ///
+    /// # Errors
+    /// If it does not look like one of this kind.
+    pub fn shape(self, body: &Value) -> Result<Value, Misshapen> {
+        match self {
+            Self::Gateway => shaped::<GatewaySettings>(body),
+            Self::Sip => shaped::<SipSettings>(body),
+            Self::Media => shaped::<MediaSettings>(body),
+            Self::Signalling => shaped::<SignallingSettings>(body),
+            Self::Defence => shaped::<DefenceSettings>(body),
+            Self::Log => shaped::<LogSettings>(body),
+            Self::AccessTokens => shaped::<AccessToken>(body),
+            Self::Connectors => shaped::<Connector>(body),
+            Self::SipProxies | Self::H323Gatekeepers | Self::TurnServers => shaped::<ExternalSystem>(body),
+            Self::Locations => shaped::<NamedLocation>(body),
+            Self::RegistrarDevices => shaped::<RegistrarDevice>(body),
+            Self::CallRoutingRules => shaped::<CallRoutingRule>(body),
+        }
+    }
+}
+
+fn shaped<T: Serialize + DeserializeOwned>(body: &Value) -> Result<Value, Misshapen> {
+    let read: T = serde_path_to_error::deserialize(body).map_err(|error| Misshapen {
+        field: if error.path().iter().next().is_none() { String::new() } else { error.path().to_string() },
+        message: error.inner().to_string(),
+    })?;
+    serde_json::to_value(read).map_err(|error| Misshapen { field: String::new(), message: error.to_string() })
+}
