@@ -23,7 +23,6 @@ pub mod look;
 pub mod menu;
 pub mod notes;
 pub mod panel;
-pub mod password;
 pub mod paths;
 pub mod places;
 pub mod protocol;

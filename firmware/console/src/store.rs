@@ -2,7 +2,6 @@
 
 use crate::desk::Outside;
 use crate::files::{self, Copies};
-use crate::password;
 use crate::places::Places;
 use base::{Secret, Seed};
 use domain::appliance::access::{PasswordHash, Verifier};
@@ -10,6 +9,7 @@ use domain::appliance::audit::{Act, Chain};
 use domain::appliance::commit::Record;
 use domain::appliance::copies::Newest;
 use domain::appliance::instant::UnixTime;
+use domain::appliance::password;
 use domain::appliance::record::{Kept, Since};
 use domain::appliance::request::Request;
 use domain::appliance::text::SETTINGS_BYTES;

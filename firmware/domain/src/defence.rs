@@ -217,6 +217,15 @@ impl Defence {
         }
     }
 
+    /// Goes on by another policy. Who is blocked stays so, unless nobody is to be.
+    pub fn set_policy(&mut self, policy: Policy) {
+        if !policy.enabled {
+            self.records.clear();
+            self.quiet.clear();
+        }
+        self.policy = policy;
+    }
+
     /// Forgets what is held against `address`. Says whether anything was.
     pub fn forgive(&mut self, address: IpAddr) -> bool {
         let paths = [Path::Datagrams, Path::Connection].into_iter();

@@ -65,7 +65,8 @@ impl Service {
 pub fn served(config: &Config) -> BTreeSet<Service> {
     let sip = [&config.sip.udp, &config.sip.tcp, &config.sip.tls];
     let listens = sip.iter().any(|addresses| outward(addresses).next().is_some());
-    listens.then_some(Service::Sip).into_iter().collect()
+    let web = outward(&config.admin.listen).next().is_some();
+    listens.then_some(Service::Sip).into_iter().chain(web.then_some(Service::Web)).collect()
 }
 
 /// TCP or UDP.
@@ -222,8 +223,13 @@ impl Plan {
             }
         }
         if serves(Service::Web) {
-            sheet.inward(Peer::Administrators, Transport::Tcp, one(HTTPS), "administration");
-            sheet.inward(Peer::Administrators, Transport::Tcp, one(HTTP), "leads on to 443");
+            let mut listening: Vec<_> = outward(&config.admin.listen).collect();
+            if listening.is_empty() {
+                listening.push(HTTPS);
+            }
+            for port in listening {
+                sheet.inward(Peer::Administrators, Transport::Tcp, one(port), "administration");
+            }
         }
         conference(&mut sheet, config);
         sheet.outward(Peer::Servers, Transport::Udp, None, one(DNS), "names");
@@ -251,6 +257,12 @@ impl Plan {
         merged
     }
 
+    /// Every flow, in the order of the table.
+    #[must_use]
+    pub fn flows(&self) -> &[Flow] {
+        &self.flows
+    }
+
     /// The plan as people read it.
     #[must_use]
     pub fn table(&self) -> String {
@@ -259,8 +271,8 @@ impl Plan {
             "with", "way", "by", "from ports", "to ports", "what for"
         );
         for Flow { peer, way, transport, from, to, why } in &self.flows {
-            let from = from.map_or_else(|| "any".to_owned(), ports);
-            table += &format!("{peer:<22} {way:<4} {transport:<4} {from:<12} {:<12} {why}\n", ports(*to));
+            let from = from.map_or_else(|| "any".to_owned(), |ports| ports.to_string());
+            table += &format!("{peer:<22} {way:<4} {transport:<4} {from:<12} {:<12} {why}\n", to.to_string());
         }
         table
     }
@@ -270,7 +282,7 @@ impl Plan {
     pub fn nftables(&self) -> String {
         let mut accept = String::new();
         for transport in [Transport::Tcp, Transport::Udp] {
-            let open: Vec<_> = self.open(transport).into_iter().map(ports).collect();
+            let open: Vec<_> = self.open(transport).into_iter().map(|ports| ports.to_string()).collect();
             if !open.is_empty() {
                 accept += &format!("        {transport} dport {{ {} }} accept\n", open.join(", "));
             }
@@ -327,12 +339,6 @@ fn conference(sheet: &mut Sheet, config: &Config) {
     sheet.outward(Peer::Conference, Transport::Udp, media, CONFERENCE_MEDIA, "media");
 }
 
-/// `5060`, `40000-49999`.
-fn ports(range: PortRange) -> String {
-    let PortRange { first, last } = range;
-    if first == last { first.to_string() } else { format!("{first}-{last}") }
-}
-
 /// Answers, errors and neighbours always come in; nothing is ever passed on.
 const HEAD: &str = "\
 table inet gantry
@@ -373,7 +379,7 @@ mod tests {
 
     fn shown(plan: &Plan) -> Vec<String> {
         let line = |flow: &Flow| {
-            let from = flow.from.map_or_else(|| "any".to_owned(), ports);
+            let from = flow.from.map_or_else(|| "any".to_owned(), |ports| ports.to_string());
             format!("{} {} {} {from}>{}", flow.peer, flow.way, flow.transport, ports(flow.to))
         };
         plan.flows.iter().map(line).collect()

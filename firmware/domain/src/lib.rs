@@ -18,6 +18,7 @@ pub mod call;
 pub mod config;
 pub mod defence;
 pub mod firewall;
+pub mod history;
 pub mod layout;
 pub mod media;
 pub mod routing;

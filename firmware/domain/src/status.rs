@@ -10,13 +10,14 @@ use crate::routing::protocol_name;
 use base::frame::{MediaKind, Size};
 use base::ids::StreamId;
 use base::leg::{Direction, Protocol, StreamStats};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt;
 use std::time::{Duration, Instant};
+use utoipa::ToSchema;
 
 /// Everything that goes on.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Snapshot {
     /// Conferences with calls in them, by name.
     pub conferences: Vec<Conference>,
@@ -25,7 +26,7 @@ pub struct Snapshot {
 }
 
 /// An external conference, and who is in it through this box.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Conference {
     /// The connector it is reached by.
     pub connector: String,
@@ -36,7 +37,7 @@ pub struct Conference {
 }
 
 /// A gateway call.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Call {
     /// Its number.
     pub id: u64,
@@ -53,20 +54,30 @@ pub struct Call {
     /// The rule that took it.
     pub rule: Option<String>,
     /// How the room's picture is arranged.
-    pub layout: &'static str,
+    pub layout: String,
     /// Its legs: the caller's, then the conference's if there is one.
     pub legs: Vec<Leg>,
     /// Who else is in the meeting.
     pub participants: Vec<Participant>,
-    #[serde(skip)]
-    meeting: Option<(String, String)>,
+    /// The conference it is in, or was: its connector and the meeting's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    meeting: Option<Meeting>,
+}
+
+/// Which conference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Meeting {
+    /// The connector it is reached by.
+    pub connector: String,
+    /// The meeting's id.
+    pub id: String,
 }
 
 /// One leg of a call.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Leg {
     /// What it speaks.
-    pub protocol: &'static str,
+    pub protocol: String,
     /// What it is known by: the room's alias; of a conference's leg the meeting id, the room, and each participant's
     /// `spaces/<id>/devices/<id>`.
     pub aliases: Vec<String>,
@@ -75,7 +86,7 @@ pub struct Leg {
 }
 
 /// Somebody in the meeting.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Participant {
     /// `spaces/<id>/devices/<id>`.
     pub id: String,
@@ -88,14 +99,14 @@ pub struct Participant {
 }
 
 /// A media stream, over the time since the snapshot before.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Stream {
     /// Its number within the leg and direction.
     pub id: u32,
     /// `send` or `receive`, seen from the box.
-    pub direction: &'static str,
+    pub direction: String,
     /// `audio`, `video` or `content`.
-    pub kind: &'static str,
+    pub kind: String,
     /// As SDP spells it.
     pub codec: String,
     /// Bits of payload per second.
@@ -181,12 +192,14 @@ fn stream(stats: &StreamStats, picture: Option<Picture>, now: Reading, before: O
         direction: match stats.direction {
             Direction::Send => "send",
             Direction::Receive => "receive",
-        },
+        }
+        .to_owned(),
         kind: match stats.kind {
             MediaKind::Audio => "audio",
             MediaKind::Video => "video",
             MediaKind::Content => "content",
-        },
+        }
+        .to_owned(),
         codec: stats.codec.to_string(),
         bps: whole(per_second(grown(now.bytes, |r| r.bytes)) * 8.0),
         resolution: picture.map(|picture| (picture.size.width, picture.size.height)),
@@ -229,14 +242,14 @@ impl Call {
         let route = call.route();
         let room = dialled.map(|dialled| dialled.caller.short().to_owned());
         let mut legs = vec![Leg {
-            protocol: dialled.map_or("", |dialled| protocol_name(dialled.protocol)),
+            protocol: dialled.map_or("", |dialled| protocol_name(dialled.protocol)).to_owned(),
             aliases: room.iter().cloned().collect(),
             streams: caller,
         }];
         if let Some((_, _, meeting)) = route {
             let participants = call.roster().iter().map(|person| person.id.0.clone());
             let aliases = std::iter::once(meeting.to_owned()).chain(room.clone()).chain(participants);
-            let protocol = protocol_name(Protocol::Meet);
+            let protocol = protocol_name(Protocol::Meet).to_owned();
             legs.push(Leg { protocol, aliases: aliases.collect(), streams: conference });
         }
         Self {
@@ -247,11 +260,20 @@ impl Call {
             caller: room,
             display_name: dialled.map(|dialled| dialled.display_name.reveal().to_owned()),
             rule: route.map(|(rule, _, _)| rule.to_owned()),
-            layout: call.layout().name(),
+            layout: call.layout().name().to_owned(),
             legs,
             participants: call.roster().iter().map(Participant::new).collect(),
-            meeting: route.map(|(_, connector, meeting)| (connector.to_owned(), meeting.to_owned())),
+            meeting: route.map(|(_, connector, meeting)| Meeting {
+                connector: connector.to_owned(),
+                id: meeting.to_owned(),
+            }),
         }
+    }
+
+    /// Its connector and meeting.
+    #[must_use]
+    pub fn meeting(&self) -> Option<(&str, &str)> {
+        self.meeting.as_ref().map(|meeting| (&*meeting.connector, &*meeting.id))
     }
 
     /// The streams of one of its legs.
@@ -284,7 +306,7 @@ impl Snapshot {
         let mut calls: Vec<_> = calls.into_iter().collect();
         calls.sort_by_key(|call| call.id);
         for call in calls {
-            let Some((connector, meeting)) = call.meeting.clone() else {
+            let Some(Meeting { connector, id: meeting }) = call.meeting.clone() else {
                 snapshot.unrouted.push(call);
                 continue;
             };

@@ -4,15 +4,19 @@
 //!  {"get":"status"}   ─▶   {"taking":"calls","sip":{...},"calls":[...],"held":{...},"ended":[...]}
 //!  {"do":"drain"}     ─▶   {"done":"drain"}; from then on no new calls are taken until the daemon is started anew
 //!  {"do":{"forgive":"192.0.2.1"}}   ─▶   {"done":"forgive"}; it is heard again, whatever it did
+//!  {"do":{"user":{"name":..,"password":..,"role":"administrator"}}}   ─▶   {"done":"user"}: it may log in to the administration
 //! ```
 //! It is a file that only the daemon's user and group may open; whoever can open it may ask everything. A question that is
 //! none is answered with what can be asked; who asks nothing, or does not read the answer, is hung up on.
 
+use crate::admin;
+use crate::admin::access::Role;
+use crate::configuration::Configuration;
 use crate::engine::event::Event;
 use crate::net::departure::Departures;
 use crate::start::Listening;
 use anyhow::{Context, Result, bail};
-use base::Pulse;
+use base::{Pulse, Secret};
 use domain::defence::Blocked;
 use domain::status::Snapshot;
 use serde::{Deserialize, Serialize};
@@ -27,6 +31,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::{debug, warn};
+use utoipa::ToSchema;
 
 /// Longest question, in bytes.
 const QUESTION_BYTES: u64 = 4_096;
@@ -67,7 +72,7 @@ pub struct Status {
 }
 
 /// A source that is not heard.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct BlockedSource {
     /// Its address or network, and how it reached the box.
     pub source: String,
@@ -136,7 +141,7 @@ pub struct Drain {
 }
 
 /// What is asked on the socket.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Asked {
     /// The shards.
     pub shards: Vec<mpsc::Sender<Event>>,
@@ -144,6 +149,8 @@ pub struct Asked {
     pub drain: Arc<Drain>,
     /// The SIP addresses.
     pub sip: Listening,
+    /// The configuration, if it is kept in a store.
+    pub configuration: Option<Arc<Configuration>>,
 }
 
 /// A call that is over.
@@ -175,6 +182,15 @@ enum Topic {
 enum Act {
     Drain,
     Forgive(IpAddr),
+    User(NewUser),
+}
+
+/// A user of the administration, made or given a new password by whoever may open the socket.
+#[derive(Deserialize)]
+struct NewUser {
+    name: String,
+    password: String,
+    role: Role,
 }
 
 impl Drain {
@@ -273,7 +289,8 @@ pub async fn serve(listener: UnixListener, asked: Asked, pulse: Pulse) {
     }
 }
 
-async fn answer(stream: UnixStream, Asked { shards, drain, sip }: &Asked) -> Result<()> {
+async fn answer(stream: UnixStream, asked_of: &Asked) -> Result<()> {
+    let Asked { shards, drain, configuration, .. } = asked_of;
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read.take(QUESTION_BYTES));
     loop {
@@ -284,10 +301,7 @@ async fn answer(stream: UnixStream, Asked { shards, drain, sip }: &Asked) -> Res
         }
         let whole = line.ends_with(b"\n");
         let mut answer = match serde_json::from_slice::<Question>(&line) {
-            Ok(Question::Get(Topic::Status)) => {
-                let taking = if drain.is_asked() { Taking::Nothing } else { Taking::Calls };
-                serde_json::to_vec(&Status { taking, sip: sip.clone(), ..status(shards).await })?
-            }
+            Ok(Question::Get(Topic::Status)) => serde_json::to_vec(&asked_of.status().await)?,
             Ok(Question::Do(Act::Drain)) => {
                 drain.ask(shards).await;
                 serde_json::to_vec(&BTreeMap::from([("done", "drain")]))?
@@ -298,6 +312,12 @@ async fn answer(stream: UnixStream, Asked { shards, drain, sip }: &Asked) -> Res
                     drop(tokio::time::timeout(PATIENCE, shard.send(Event::Forgive(address))).await);
                 }
                 serde_json::to_vec(&BTreeMap::from([("done", "forgive")]))?
+            }
+            Ok(Question::Do(Act::User(user))) => {
+                serde_json::to_vec(&match set_user(configuration.clone(), user).await {
+                    Ok(()) => BTreeMap::from([("done", "user".to_owned())]),
+                    Err(error) => BTreeMap::from([("error", error)]),
+                })?
             }
             Err(error) => serde_json::to_vec(&BTreeMap::from([(
                 "error",
@@ -311,6 +331,24 @@ async fn answer(stream: UnixStream, Asked { shards, drain, sip }: &Asked) -> Res
             return Ok(());
         }
         read.get_mut().set_limit(QUESTION_BYTES);
+    }
+}
+
+/// Makes a user, away from the loop that answers others: the password takes its time.
+async fn set_user(configuration: Option<Arc<Configuration>>, user: NewUser) -> Result<(), String> {
+    let configuration = configuration.ok_or("there is no store to keep users in; start with --store")?;
+    let set = tokio::task::spawn_blocking(move || {
+        let NewUser { name, password, role } = user;
+        admin::set_user(&configuration, "console", &name, &Secret::new(password), role)
+    });
+    set.await.map_err(|_| "the user was not made".to_owned())?.map_err(|problem| problem.detail)
+}
+
+impl Asked {
+    /// How things are.
+    pub async fn status(&self) -> Status {
+        let taking = if self.drain.is_asked() { Taking::Nothing } else { Taking::Calls };
+        Status { taking, sip: self.sip.clone(), ..status(&self.shards).await }
     }
 }
 
@@ -382,7 +420,12 @@ mod tests {
 
     fn asked(shards: Vec<mpsc::Sender<Event>>) -> Asked {
         let udp = vec!["127.0.0.1:5060".parse().expect("an address")];
-        Asked { shards, drain: Arc::default(), sip: Listening { udp, ..Listening::default() } }
+        Asked {
+            shards,
+            drain: Arc::default(),
+            sip: Listening { udp, ..Listening::default() },
+            configuration: None,
+        }
     }
 
     async fn ask(stream: &mut BufReader<UnixStream>, question: &[u8]) -> Value {

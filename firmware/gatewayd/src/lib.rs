@@ -2,9 +2,12 @@
 //!
 //! ```text
 //!  main ─▶ start ─▶ shards (a thread each) ─▶ engine, media, net
-//!            └────▶ control socket, signals
+//!            ├────▶ control socket, signals
+//!            └────▶ admin: a thread with the API and the page, over the configuration in the store
 //! ```
 
+pub mod admin;
+pub mod configuration;
 pub mod control;
 pub mod engine;
 pub mod log;

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 use base::Pulse;
 use domain::config::Config;
 use domain::firewall::{Plan, served};
+use gatewayd::configuration::{Configuration, DataKey, Secrets};
 use gatewayd::control::Drain;
 use gatewayd::{log, start::Gateway};
 use linux::vital::{Part, Service};
@@ -12,11 +13,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use store::Index;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 const HELP: &str = "\
 gatewayd --config <file> [--control <socket>]   take calls until SIGTERM, then drain
+gatewayd --store <folder> [--config <file>] [--control <socket>]
+                                                the same, with the configuration that is kept in a folder; a new one begins with the file
 gatewayd --config <file> --check                say what is wrong with a configuration, and nothing else
 gatewayd --config <file> --firewall table|nft   print which ports this configuration needs: for people, or as nftables rules
 gatewayd --version
@@ -33,9 +37,18 @@ const SILENT: Duration = Duration::from_secs(2);
 
 /// What the command line asks for.
 struct Arguments {
-    config: PathBuf,
+    config: Option<PathBuf>,
+    store: Option<PathBuf>,
     control: Option<PathBuf>,
     purpose: Purpose,
+}
+
+/// Where the configuration is.
+enum Kept {
+    /// It was read from a file, and stays as it is.
+    File(Arc<Config>),
+    /// It is kept in this folder, and may change.
+    Store(Arc<Configuration>, PathBuf),
 }
 
 /// What is to be done with the configuration.
@@ -59,11 +72,12 @@ fn main() -> ExitCode {
 
 /// `None` when the question was answered already.
 fn arguments() -> Result<Option<Arguments>> {
-    let (mut config, mut control, mut purpose) = (None, None, Purpose::Run);
+    let (mut config, mut store, mut control, mut purpose) = (None, None, None, Purpose::Run);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--config" => config = words.next().map(PathBuf::from),
+            "--store" => store = words.next().map(PathBuf::from),
             "--control" => control = words.next().map(PathBuf::from),
             "--check" => purpose = Purpose::Check,
             "--firewall" => {
@@ -84,30 +98,66 @@ fn arguments() -> Result<Option<Arguments>> {
             other => bail!("there is no option {other:?}\n{HELP}"),
         }
     }
-    let config = config.with_context(|| format!("--config <file> is missing\n{HELP}"))?;
-    Ok(Some(Arguments { config, control, purpose }))
+    Ok(Some(Arguments { config, store, control, purpose }))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let path = &arguments.config;
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let config = Config::parse(&path.display().to_string(), &text)?;
+    if matches!(arguments.purpose, Purpose::Run)
+        && let Some(folder) = &arguments.store
+    {
+        let configuration = open(folder, arguments.config.as_deref())?;
+        return serve(arguments, Kept::Store(Arc::new(configuration), folder.clone()));
+    }
+    let path = arguments.config.as_ref().with_context(|| format!("--config <file> is missing\n{HELP}"))?;
+    let config = Config::parse(&path.display().to_string(), &read(path)?)?;
     match arguments.purpose {
-        Purpose::Run => {}
+        Purpose::Run => serve(arguments, Kept::File(Arc::new(config))),
         Purpose::Check => {
             config.warnings.iter().for_each(|warning| println!("{}:{warning}", path.display()));
             println!("{}: good", path.display());
-            return Ok(());
+            Ok(())
         }
-        Purpose::FirewallTable => return print(&firewall(&config).table()),
-        Purpose::FirewallRules => return print(&firewall(&config).nftables()),
+        Purpose::FirewallTable => print(&firewall(&config).table()),
+        Purpose::FirewallRules => print(&firewall(&config).nftables()),
     }
-    log::start(&config.log);
-    config.warnings.iter().for_each(|warning| warn!("{}:{warning}", path.display()));
+}
+
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// The configuration that is kept in `folder`; a new one begins with the file at `first`.
+fn open(folder: &Path, first: Option<&Path>) -> Result<Configuration> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let key = folder.join("data.key");
+    let key =
+        DataKey::of_file(&key).with_context(|| format!("the key of what is sealed, {}", key.display()))?;
+    let text =
+        first.filter(|path| path.exists()).map(|path| anyhow::Ok((path.display().to_string(), read(path)?)));
+    let text = text.transpose()?;
+    let first = text.as_ref().map(|(name, text)| (&**name, &**text));
+    let (configuration, opened) = Configuration::open(folder, Secrets::new(key), first)?;
+    log::start(&configuration.now().log);
+    if let Index::Made(why) = opened.index {
+        info!(why, "the store's index was made from its truth");
+    }
+    Ok(configuration)
+}
+
+/// Takes calls until it is told to end.
+fn serve(arguments: &Arguments, kept: Kept) -> Result<()> {
+    let config = match &kept {
+        Kept::File(config) => {
+            log::start(&config.log);
+            Arc::clone(config)
+        }
+        Kept::Store(configuration, _) => configuration.now(),
+    };
+    config.warnings.iter().for_each(|warning| warn!("{warning}"));
     let drain = config.gateway.drain;
-    let gateway = Gateway::start(Arc::new(config))?;
+    let gateway = Gateway::start(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = runtime.block_on(take_calls(gateway, arguments.control.as_deref(), drain));
+    let result = runtime.block_on(take_calls(gateway, arguments.control.as_deref(), &kept, drain));
     // Where a second signal came, calls still stand and nobody waits for them.
     runtime.shutdown_background();
     result
@@ -134,14 +184,28 @@ fn is_up(gateway: &Gateway) -> Result<()> {
 }
 
 /// Until it is told to end, then until its calls have.
-async fn take_calls(mut gateway: Gateway, control: Option<&Path>, drain: Duration) -> Result<()> {
+async fn take_calls(
+    mut gateway: Gateway,
+    control: Option<&Path>,
+    kept: &Kept,
+    drain: Duration,
+) -> Result<()> {
     let asked = Arc::new(Drain::new(drain));
+    let configuration = match kept {
+        Kept::File(_) => None,
+        Kept::Store(configuration, _) => Some(Arc::clone(configuration)),
+    };
+    let questions = gateway.asked(Arc::clone(&asked), configuration);
+    let administration = match kept {
+        Kept::File(_) => Vec::new(),
+        Kept::Store(configuration, folder) => gateway.administer(configuration, folder, questions.clone())?,
+    };
     if let Some(path) = control {
-        gateway.control(path, Arc::clone(&asked))?;
+        gateway.control(path, questions)?;
     }
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     is_up(&gateway)?;
-    println!("{}", serde_json::json!({ "ready": true, "sip": gateway.listening }));
+    println!("{}", serde_json::json!({ "ready": true, "sip": gateway.listening, "admin": administration }));
     tokio::select! {
         _ = term.recv() => {}
         _ = interrupt.recv() => {}

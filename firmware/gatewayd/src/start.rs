@@ -1,10 +1,12 @@
 //! From a configuration to running shards.
 
-use crate::control;
+use crate::admin::{self, Admin, History};
+use crate::configuration::Configuration;
+use crate::control::{self, Asked};
 use crate::engine::event::Event;
 use crate::engine::join::{Joiner, Whereabouts};
 use crate::engine::shard::{Parts, Shard};
-use crate::engine::sip_side::{Dialer, SipSide};
+use crate::engine::sip_side::{Dialer, SipSide, endpoint_config};
 use crate::media::Plane;
 use crate::net::connection::Connections;
 use crate::net::dns::Names;
@@ -17,9 +19,10 @@ use anyhow::{Context, Result};
 use base::{Pulse, Seed, limits};
 use domain::config::Config;
 use domain::defence::Defence;
+use domain::history::CallRecord;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustls::ServerConfig;
-use sip::endpoint::{Endpoint, Listen, Policy, Transport};
+use sip::endpoint::{Endpoint, Listen, Transport};
 use sip::uri::Host;
 use std::future::{Future, poll_fn};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -28,7 +31,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Instant;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::LocalSet;
 use tokio_rustls::TlsConnector;
 use tracing::{info, warn};
@@ -66,6 +69,7 @@ pub struct Gateway {
     /// Ways to its shards.
     pub events: Vec<mpsc::Sender<Event>>,
     shards: Vec<JoinHandle<Result<()>>>,
+    over: Option<mpsc::Receiver<CallRecord>>,
     /// What must live, by name: each shard's loop, which signals and carries, its workers, and the control socket's loop.
     pub vital: Vec<(String, Pulse)>,
 }
@@ -81,11 +85,12 @@ impl Gateway {
         let listening = bound.listening()?;
         let (sender, receiver) = mpsc::channel(EVENTS);
         let events = sender.clone();
+        let (over, ended) = mpsc::channel(EVENTS);
         let (ready, up) = std::sync::mpsc::channel();
         let shard = std::thread::Builder::new().name(SHARD.into()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             LocalSet::new().block_on(&runtime, async move {
-                match shard(config, bound, sender, receiver) {
+                match shard(config, bound, sender, receiver, over) {
                     Ok(shard) => {
                         drop(ready.send(Ok(shard.vital(SHARD))));
                         shard.run().await;
@@ -97,7 +102,7 @@ impl Gateway {
         })?;
         let vital = up.recv().context("the shard ended before it began")??;
         info!(?listening, "taking calls");
-        Ok(Self { listening, events: vec![events], shards: vec![shard], vital })
+        Ok(Self { listening, events: vec![events], shards: vec![shard], over: Some(ended), vital })
     }
 
     /// Waits until a shard is gone: of itself none goes before it is drained, so that is a bug.
@@ -129,17 +134,55 @@ impl Gateway {
         Ok(())
     }
 
-    /// Opens the control socket at `path` and answers on it from now on; a drain that is asked for there is `drain`. Must be
-    /// called inside a runtime.
+    /// Opens the control socket at `path` and answers on it from now on. Must be called inside a runtime.
     ///
     /// # Errors
     /// If the file cannot be made.
-    pub fn control(&mut self, path: &Path, drain: Arc<control::Drain>) -> Result<()> {
+    pub fn control(&mut self, path: &Path, asked: Asked) -> Result<()> {
         let (listener, pulse) = (control::open(path)?, Pulse::default());
         self.vital.push(("control".to_owned(), pulse.clone()));
-        let asked = control::Asked { shards: self.events.clone(), drain, sip: self.listening.clone() };
         tokio::spawn(control::serve(listener, asked, pulse));
         Ok(())
+    }
+
+    /// What tools may ask of it; a drain that is asked for is `drain`.
+    #[must_use]
+    pub fn asked(&self, drain: Arc<control::Drain>, configuration: Option<Arc<Configuration>>) -> Asked {
+        Asked { shards: self.events.clone(), drain, sip: self.listening.clone(), configuration }
+    }
+
+    /// Serves the administration of `configuration`, whose folder is `folder`, in a thread of its own. Returns where it is reached.
+    ///
+    /// # Errors
+    /// If an address is taken, or there is no certificate to show.
+    pub fn administer(
+        &mut self,
+        configuration: &Arc<Configuration>,
+        folder: &Path,
+        asked: Asked,
+    ) -> Result<Vec<SocketAddr>> {
+        let config = configuration.now();
+        let listeners = admin::bind(&config.admin.listen)?;
+        let addresses = listeners.addresses()?;
+        let tls = if addresses.is_empty() { None } else { Some(admin::certificate(&config, folder)?) };
+        let (live, seen) = watch::channel(Arc::default());
+        let history = History::open(folder);
+        let administration =
+            Arc::new(Admin::new(Arc::clone(configuration), self.events.clone(), history, seen));
+        let over = self.over.take().context("the administration is served already")?;
+        std::thread::Builder::new().name("admin".into()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let (router, _) = admin::routes(&administration);
+                if let Some(tls) = tls {
+                    listeners.serve(&administration, &router, &tls)?;
+                }
+                admin::follow(administration, asked, live, over).await;
+                anyhow::Ok(())
+            })
+        })?;
+        info!(?addresses, "administration");
+        Ok(addresses)
     }
 }
 
@@ -180,6 +223,7 @@ pub(crate) fn shard(
     bound: Bound,
     sender: mpsc::Sender<Event>,
     events: mpsc::Receiver<Event>,
+    over: mpsc::Sender<CallRecord>,
 ) -> Result<Shard> {
     let epoch = Instant::now();
     let advertised = config.gateway.public_address.unwrap_or_else(outward_address);
@@ -187,7 +231,8 @@ pub(crate) fn shard(
     let plane = plane(&config, epoch, &reports)?;
     let signalling = config.signalling_ports;
     let leave_by = Arc::new(LocalPorts::new(signalling.first..=signalling.last));
-    let endpoint = Endpoint::new(endpoint_config(&config, &bound, advertised)?, random_seed()?, epoch);
+    let endpoint =
+        Endpoint::new(endpoint_config(&config, listen(&config, &bound, advertised)?), random_seed()?, epoch);
     let connections = Connections::new(sender.clone(), limits::SIP_CONNECTIONS, PEER_CONNECTIONS);
     let dialer = Dialer {
         connections: connections.clone(),
@@ -201,7 +246,8 @@ pub(crate) fn shard(
     let sip = SipSide::new(endpoint, bound.udp, dialer, Defence::new(config.defence.clone()), &poller)?;
     let joiner = Joiner::new(&config, whereabouts(&config, epoch), &leave_by, sender)?;
     let (seed, ports) = (random_seed()?, media_ports(&config)?);
-    let parts = Parts { config, epoch, sip, plane, reports, ports, advertised, joiner, poller, events, seed };
+    let parts =
+        Parts { config, epoch, sip, plane, reports, ports, advertised, joiner, poller, over, events, seed };
     Ok(Shard::new(parts))
 }
 
@@ -234,7 +280,8 @@ fn accept(
     Ok(())
 }
 
-fn endpoint_config(config: &Config, bound: &Bound, advertised: IpAddr) -> Result<sip::endpoint::Config> {
+/// The addresses that callers are told to reach the box by.
+fn listen(config: &Config, bound: &Bound, advertised: IpAddr) -> Result<Vec<Listen>> {
     let listening = bound.listening()?;
     let of = |transport: Transport, addresses: &[SocketAddr]| -> Vec<Listen> {
         let host = |local: SocketAddr| if local.ip().is_unspecified() { advertised } else { local.ip() };
@@ -250,14 +297,7 @@ fn endpoint_config(config: &Config, bound: &Bound, advertised: IpAddr) -> Result
     let mut listen = of(Transport::Udp, &listening.udp);
     listen.extend(of(Transport::Tcp, &listening.tcp));
     listen.extend(of(Transport::Tls, &listening.tls));
-    Ok(sip::endpoint::Config {
-        listen,
-        product: concat!("Gantry/", env!("CARGO_PKG_VERSION")).to_owned(),
-        realm: config.gateway.domains.first().cloned().unwrap_or_default(),
-        challenge: Policy::Devices,
-        devices: config.devices.iter().map(|device| (device.user.clone(), device.password.clone())).collect(),
-        info_types: sip::leg::INFO_TYPES.to_vec(),
-    })
+    Ok(listen)
 }
 
 /// The box's own address, and the public one where that is not the box's own.

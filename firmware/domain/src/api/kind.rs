@@ -4,7 +4,8 @@ use super::resource::{
     AccessToken, CallRoutingRule, Connector, ExternalSystem, NamedLocation, RegistrarDevice,
 };
 use super::settings::{
-    DefenceSettings, GatewaySettings, LogSettings, MediaSettings, SignallingSettings, SipSettings,
+    AdminSettings, DefenceSettings, GatewaySettings, LogSettings, MediaSettings, SignallingSettings,
+    SipSettings,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -24,6 +25,8 @@ pub enum Kind {
     Media,
     /// Connections of the box's own.
     Signalling,
+    /// The administration by HTTPS.
+    Admin,
     /// The defence against break-ins.
     Defence,
     /// What is logged.
@@ -58,11 +61,12 @@ pub struct Misshapen {
 
 impl Kind {
     /// All of them, in the order they stand in a configuration file.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Gateway,
         Self::Sip,
         Self::Media,
         Self::Signalling,
+        Self::Admin,
         Self::Defence,
         Self::Log,
         Self::AccessTokens,
@@ -95,9 +99,13 @@ impl Kind {
             Self::Locations => "locations",
             Self::RegistrarDevices => "registrar-devices",
             Self::CallRoutingRules => "call-routing-rules",
-            Self::Gateway | Self::Sip | Self::Media | Self::Signalling | Self::Defence | Self::Log => {
-                SETTINGS
-            }
+            Self::Gateway
+            | Self::Sip
+            | Self::Media
+            | Self::Signalling
+            | Self::Admin
+            | Self::Defence
+            | Self::Log => SETTINGS,
         }
     }
 
@@ -109,6 +117,7 @@ impl Kind {
             Self::Sip => Some("sip"),
             Self::Media => Some("media"),
             Self::Signalling => Some("signalling"),
+            Self::Admin => Some("admin"),
             Self::Defence => Some("defence"),
             Self::Log => Some("log"),
             _ => None,
@@ -123,6 +132,7 @@ impl Kind {
             Self::Sip => "sip",
             Self::Media => "media",
             Self::Signalling => "signalling",
+            Self::Admin => "admin",
             Self::Defence => "defence",
             Self::Log => "log",
             Self::AccessTokens => "tokens",
@@ -174,6 +184,7 @@ impl Kind {
             Self::Sip => shaped::<SipSettings>(body),
             Self::Media => shaped::<MediaSettings>(body),
             Self::Signalling => shaped::<SignallingSettings>(body),
+            Self::Admin => shaped::<AdminSettings>(body),
             Self::Defence => shaped::<DefenceSettings>(body),
             Self::Log => shaped::<LogSettings>(body),
             Self::AccessTokens => shaped::<AccessToken>(body),

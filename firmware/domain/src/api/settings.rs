@@ -75,6 +75,15 @@ pub struct SignallingSettings {
     pub ports: Option<String>,
 }
 
+/// The administration by HTTPS.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdminSettings {
+    /// Where it is listened on: `0.0.0.0:443`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<Vec<String>>,
+}
+
 /// The defence against break-ins.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

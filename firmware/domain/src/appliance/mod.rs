@@ -18,6 +18,7 @@ pub mod field;
 pub mod guard;
 pub mod instant;
 pub mod networkd;
+pub mod password;
 pub mod record;
 pub mod request;
 pub mod settings;

@@ -15,6 +15,7 @@ use crate::defence;
 use crate::routing::{Encryption, Router};
 use base::Secret;
 use base::leg::Trust;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub struct Config {
     pub sip: Sip,
     /// Media.
     pub media: Media,
+    /// The administration by HTTPS.
+    pub admin: Admin,
     /// Who is not heard any more.
     pub defence: defence::Policy,
     /// Ports that connections and requests of the box's own leave by.
@@ -103,6 +106,13 @@ pub struct Media {
     pub silence: Duration,
 }
 
+/// The administration by HTTPS: the page and the API.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Admin {
+    /// Where it is listened on; empty for nowhere.
+    pub listen: Vec<SocketAddr>,
+}
+
 /// Ports from the first to the last, both in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PortRange {
@@ -123,6 +133,17 @@ impl PortRange {
     #[must_use]
     pub fn contains(self, port: u16) -> bool {
         (self.first..=self.last).contains(&port)
+    }
+}
+
+/// `443`, or `40000-49999`.
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.first == self.last {
+            write!(f, "{}", self.first)
+        } else {
+            write!(f, "{}-{}", self.first, self.last)
+        }
     }
 }
 
@@ -239,6 +260,26 @@ impl Config {
             return Err(problems(vec![Problem { line: 1, field: String::new(), message }]));
         }
         sections::read(text).map_err(problems)
+    }
+
+    /// What of this holds only after a restart, where `running` is what the gateway was started with.
+    #[must_use]
+    pub fn waits_for_restart(&self, running: &Self) -> Vec<&'static str> {
+        let (now, then) = (self, running);
+        let listening =
+            |config: &Self| (config.sip.udp.clone(), config.sip.tcp.clone(), config.sip.tls.clone());
+        let waits = [
+            ("where SIP is listened on", listening(now) != listening(then)),
+            ("the files of the certificate", now.sip.certificate != then.sip.certificate),
+            ("the media ports", now.media.ports != then.media.ports),
+            ("the signalling ports", now.signalling_ports != then.signalling_ports),
+            ("the public address", now.gateway.public_address != then.gateway.public_address),
+            ("how many codec workers there are", now.gateway.workers != then.gateway.workers),
+            ("how long a drain takes", now.gateway.drain != then.gateway.drain),
+            ("where the administration is listened on", now.admin != then.admin),
+            ("the log", now.log != then.log),
+        ];
+        waits.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| what).collect()
     }
 
     /// The token called `name`.

@@ -2,8 +2,8 @@
 
 use super::read::{Document, Mark, Section, nearest};
 use super::{
-    CertificateFiles, Config, Connector, ConnectorKind, Device, Gateway, Log, LogLevel, LogTarget, MAX_RULES,
-    Media, PortRange, Problem, Sip, System, SystemKind, Token, values,
+    Admin, CertificateFiles, Config, Connector, ConnectorKind, Device, Gateway, Log, LogLevel, LogTarget,
+    MAX_RULES, Media, PortRange, Problem, Sip, System, SystemKind, Token, values,
 };
 use crate::defence::Policy;
 use crate::routing::{
@@ -80,6 +80,7 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>) -> Option<Config> {
     let signalling_ports = signalling_ports.unwrap_or(PortRange { first: 33_000, last: 39_999 });
     let media = media(root, signalling_ports);
     let sip = sip(root, media.ports, signalling_ports);
+    let admin = admin(root, &sip, media.ports, signalling_ports);
     let defence = defence(root);
     let tokens = root.sections("tokens").iter().filter_map(|s| token(document, s, &mut names)).collect();
     let connectors =
@@ -107,6 +108,7 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>) -> Option<Config> {
         gateway,
         sip,
         media,
+        admin,
         defence,
         signalling_ports,
         tokens,
@@ -149,6 +151,14 @@ fn gateway(root: &Section<'_, '_>) -> Gateway {
         workers: s.take("workers", values::number(1..=256_i64)).and_then(|n| usize::try_from(n).ok()),
         drain: s.take("drain", values::duration(Duration::ZERO..=DAY)).unwrap_or(30 * SECOND),
     }
+}
+
+fn admin(root: &Section<'_, '_>, sip: &Sip, media: PortRange, signalling: PortRange) -> Admin {
+    let s = root.section("admin");
+    let listen = s.list("listen", values::listen).unwrap_or_default();
+    let others: Vec<_> = sip.tcp.iter().chain(&sip.tls).copied().collect();
+    listeners(&s, "listen", &listen, &others, media, signalling);
+    Admin { listen }
 }
 
 fn defence(root: &Section<'_, '_>) -> Policy {

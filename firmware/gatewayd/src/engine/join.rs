@@ -30,6 +30,7 @@ pub struct Whereabouts {
 pub struct Joiner {
     connectors: HashMap<String, (Connectors, Https)>,
     whereabouts: Whereabouts,
+    ports: Arc<LocalPorts>,
     unix_at_epoch: Duration,
     events: mpsc::Sender<Event>,
 }
@@ -45,17 +46,23 @@ impl Joiner {
         ports: &Arc<LocalPorts>,
         events: mpsc::Sender<Event>,
     ) -> Result<Self> {
-        let mut connectors = HashMap::new();
-        for connector in &config.connectors {
-            let name = || format!("connector {:?}", connector.name);
-            let https = Https::new(connector.ca_file.as_deref(), Arc::clone(ports)).with_context(name)?;
-            let ConnectorKind::Interop = connector.kind;
-            let made = Connectors::Interop(interop(connector).with_context(name)?);
-            connectors.insert(connector.name.clone(), (made, https));
-        }
+        let connectors = connectors(config, ports)?;
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let unix_at_epoch = unix.saturating_sub(whereabouts.epoch.elapsed());
-        Ok(Self { connectors, whereabouts, unix_at_epoch, events })
+        Ok(Self { connectors, whereabouts, ports: Arc::clone(ports), unix_at_epoch, events })
+    }
+
+    /// Goes on with the connectors of `config`. Those that are gone are kept while calls stand: they still leave by them.
+    ///
+    /// # Errors
+    /// If a file cannot be read; all stays as it was then.
+    pub fn configure(&mut self, config: &Config, calls_stand: bool) -> Result<()> {
+        let connectors = connectors(config, &self.ports)?;
+        if !calls_stand {
+            self.connectors.clear();
+        }
+        self.connectors.extend(connectors);
+        Ok(())
     }
 
     /// A leg of the connector called `name`, whose media leave by the socket on `port`.
@@ -92,6 +99,22 @@ impl Joiner {
             drop(events.send(Event::Http { call, reply }).await);
         });
     }
+}
+
+/// The connectors of `config`, by name.
+pub(crate) fn connectors(
+    config: &Config,
+    ports: &Arc<LocalPorts>,
+) -> Result<HashMap<String, (Connectors, Https)>> {
+    let mut connectors = HashMap::new();
+    for connector in &config.connectors {
+        let name = || format!("connector {:?}", connector.name);
+        let https = Https::new(connector.ca_file.as_deref(), Arc::clone(ports)).with_context(name)?;
+        let ConnectorKind::Interop = connector.kind;
+        let made = Connectors::Interop(interop(connector).with_context(name)?);
+        connectors.insert(connector.name.clone(), (made, https));
+    }
+    Ok(connectors)
 }
 
 fn interop(connector: &domain::config::Connector) -> Result<interop::Config> {

@@ -14,8 +14,9 @@ use base::ids::SessionId;
 use base::machine::Output;
 use base::{Machine, limits};
 use bytes::Bytes;
+use domain::config::Config;
 use domain::defence::{Blocked, Defence, Offence, Path};
-use sip::endpoint::{Effect, Endpoint, Flow, Input, RouteId, Target, Transport};
+use sip::endpoint::{Effect, Endpoint, Flow, Input, Listen, Policy, RouteId, Target, Transport};
 use sip::session::SessionEvent;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -170,6 +171,13 @@ impl SipSide {
         self.defence.call_ended(remote);
     }
 
+    /// Goes on by another configuration: who may register, the realm, who is blocked. Sessions stand.
+    pub fn configure(&mut self, now: Instant, config: &Config) -> Vec<(SessionId, SessionEvent)> {
+        self.defence.set_policy(config.defence.clone());
+        let listen = self.endpoint.config().listen.clone();
+        self.step(now, Input::Configure(Box::new(endpoint_config(config, listen))))
+    }
+
     /// Forgets what is held against `address`.
     pub fn forgive(&mut self, address: IpAddr) -> bool {
         self.defence.forgive(address)
@@ -241,6 +249,19 @@ impl SipSide {
         {
             self.writers.remove(&flow);
         }
+    }
+}
+
+/// What the endpoint is told of `config`, where it is reached by `listen`.
+#[must_use]
+pub fn endpoint_config(config: &Config, listen: Vec<Listen>) -> sip::endpoint::Config {
+    sip::endpoint::Config {
+        listen,
+        product: concat!("Gantry/", env!("CARGO_PKG_VERSION")).to_owned(),
+        realm: config.gateway.domains.first().cloned().unwrap_or_default(),
+        challenge: Policy::Devices,
+        devices: config.devices.iter().map(|device| (device.user.clone(), device.password.clone())).collect(),
+        info_types: sip::leg::INFO_TYPES.to_vec(),
     }
 }
 

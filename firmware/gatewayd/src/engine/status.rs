@@ -54,7 +54,7 @@ pub fn read(shard: &mut Shard, now: Instant) -> Status {
     }
 }
 
-fn call(slot: &mut Slot, plane: &Plane, now: Instant) -> Call {
+pub(super) fn call(slot: &mut Slot, plane: &Plane, now: Instant) -> Call {
     let id = slot.call.machine().id();
     let of = |side: Side| {
         move |stream: StreamId, direction: Direction| plane.picture((id, side, stream), direction)

@@ -10,14 +10,17 @@ use super::{Shard, Slot};
 use crate::control::{EndedCall, REMEMBERED};
 use crate::engine::call::{Call, Wish, Work};
 use crate::engine::leg::CallerLeg;
+use crate::engine::status;
 use crate::media::Plane;
 use crate::net::poller::Token;
 use crate::net::ports::PooledUdp;
 use base::ids::{CallId, SessionId};
 use base::leg::{Join, Port};
 use base::{Cause, Fault, Kind};
+use domain::appliance::instant::UnixTime;
 use domain::call::{CallInput, Operator, State};
 use domain::defence::Offence;
+use domain::history::CallRecord;
 use domain::media::Side;
 use domain::status::Meter;
 use meet::ConferenceLeg;
@@ -180,7 +183,8 @@ impl Shard {
 
     /// Gives back everything a call had.
     fn forget(&mut self, now: Instant, id: CallId, cause: Cause) {
-        let Some(slot) = self.calls.remove(&id) else { return };
+        let Some(mut slot) = self.calls.remove(&id) else { return };
+        self.tell_over(now, &mut slot, cause);
         if let Some(at) = slot.wake {
             self.wakes.remove(&(at, id));
         }
@@ -204,6 +208,23 @@ impl Shard {
             cause: format!("{:?}/{:?}", cause.fault, cause.kind),
             seconds,
         });
+    }
+
+    /// Tells the history of a call that is over, as it stood at last.
+    fn tell_over(&self, now: Instant, slot: &mut Slot, cause: Cause) {
+        let lasted = now.saturating_duration_since(slot.call.began);
+        let ended = crate::configuration::now();
+        let record = CallRecord {
+            seq: 0,
+            began: UnixTime(ended.0.saturating_sub(lasted.as_secs())).to_string(),
+            ended: ended.to_string(),
+            seconds: lasted.as_secs_f64(),
+            fault: format!("{:?}", cause.fault),
+            cause: format!("{:?}", cause.kind),
+            call: status::call(slot, &self.parts.plane, now),
+        };
+        // A history that can't keep up loses records and holds up no call.
+        drop(self.parts.over.try_send(record));
     }
 
     /// A bug of ours: the call ends, its caller is told, the box goes on.

@@ -31,6 +31,7 @@ use base::machine::earliest;
 use base::{Beat, Pulse, Seed, limits};
 use domain::call::{CallInput, Operator};
 use domain::config::Config;
+use domain::history::CallRecord;
 use domain::media::Side;
 use domain::status::Meter;
 use rand::rngs::ChaCha12Rng;
@@ -75,6 +76,8 @@ pub struct Parts {
     pub joiner: Joiner,
     /// Watches the UDP sockets.
     pub poller: Poller,
+    /// Where calls that are over are told to; one that nobody takes is lost.
+    pub over: mpsc::Sender<CallRecord>,
     /// What happens.
     pub events: mpsc::Receiver<Event>,
     /// What the shard's randomness grows from.
@@ -207,6 +210,8 @@ impl Shard {
                     info!(%address, "heard again: an operator forgave it");
                 }
             }
+            Event::HangUp(id) => self.turn(now, id, Work::Call(CallInput::Operator(Operator::HangUp))),
+            Event::Configure(config) => self.configure(now, config),
             Event::Ask(answer) => drop(answer.send(status::read(self, now))),
             Event::Drain { deadline } => self.drain(now, deadline),
         }
@@ -341,6 +346,17 @@ impl Shard {
                 PlaneEvent::Failed(call, why) => warn!(?call, why, "media"),
             }
         }
+    }
+
+    /// New calls are taken by `config`; those that stand keep the one they began with.
+    fn configure(&mut self, now: Instant, config: Arc<Config>) {
+        if let Err(error) = self.parts.joiner.configure(&config, !self.calls.is_empty()) {
+            error!(%error, "the connectors stay as they were");
+        }
+        let told = self.parts.sip.configure(now, &config);
+        self.told.extend(told);
+        self.parts.config = config;
+        info!("configured anew");
     }
 
     fn drain(&mut self, now: Instant, deadline: Instant) {

@@ -70,6 +70,12 @@ impl Endpoint {
         SessionId(self.core.next_id())
     }
 
+    /// What it was last configured with.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.core.config
+    }
+
     /// What happened so far.
     #[must_use]
     pub const fn counters(&self) -> Counters {

@@ -1,9 +1,9 @@
 //! Passwords hashed by argon2id (RFC 9106) with 19 MiB of memory and two passes, as OWASP advises for a machine that
 //! does other things too.
 
+use super::access::PasswordHash;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use base::{Secret, Seed};
-use domain::appliance::access::PasswordHash;
 
 /// Makes a hash, with salt from `seed`.
 ///

@@ -1,0 +1,196 @@
+//! The administration by HTTPS: the API under `/api/v1` and the page. It has a thread of its own, so that nothing it waits for holds up a call.
+//!
+//! ```text
+//!  TCP ─▶ heard? ─▶ TLS ─▶ HTTP/1.1 ─▶ not too fast? ─▶ who, and may they? (access) ─▶ resources, accounts, views, plans, keeping
+//!                                                                                        └─▶ Configuration, shards
+//! ```
+//! [`book`] holds every route once: the router and the OpenAPI document are made of it.
+
+pub mod access;
+mod accounts;
+mod body;
+mod book;
+mod history;
+mod keeping;
+mod page;
+mod plans;
+mod problem;
+mod rate;
+mod resources;
+mod serve;
+mod views;
+
+pub use accounts::set_user;
+pub use history::History;
+pub use problem::{FieldError, Problem, Sort};
+pub use serve::{Listeners, bind, certificate};
+
+use crate::configuration::Configuration;
+use crate::control::{Asked, Status};
+use crate::engine::event::Event;
+use access::Sessions;
+use accounts::Accounts;
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use book::{Book, ROOT};
+use domain::config::Config;
+use domain::defence::{Defence, Offence, Path};
+use domain::history::CallRecord;
+use serde_json::Value;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use store::Edit;
+use tokio::sync::{mpsc, watch};
+use tracing::warn;
+
+/// The live view is taken so often.
+const LIVE: Duration = Duration::from_secs(1);
+
+/// Everything the routes work with.
+pub struct Admin {
+    configuration: Arc<Configuration>,
+    shards: Vec<mpsc::Sender<Event>>,
+    sessions: Sessions,
+    accounts: Accounts,
+    logins: Mutex<Defence>,
+    rate: rate::Rate,
+    history: History,
+    live: watch::Receiver<Arc<Status>>,
+    started: Instant,
+}
+
+impl Admin {
+    /// Over `configuration`; what is asked of the shards goes by `shards`, and how they are comes by `live`.
+    #[must_use]
+    pub fn new(
+        configuration: Arc<Configuration>,
+        shards: Vec<mpsc::Sender<Event>>,
+        history: History,
+        live: watch::Receiver<Arc<Status>>,
+    ) -> Self {
+        let logins = Mutex::new(Defence::new(configuration.now().defence.clone()));
+        Self {
+            configuration,
+            shards,
+            sessions: Sessions::default(),
+            accounts: Accounts::new(),
+            logins,
+            rate: rate::Rate::default(),
+            history,
+            live,
+            started: Instant::now(),
+        }
+    }
+
+    fn logins(&self) -> std::sync::MutexGuard<'_, Defence> {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether what comes from there is heard at all.
+    fn hears(&self, from: SocketAddr) -> bool {
+        self.logins().hears(Instant::now(), from, Path::Connection)
+    }
+
+    /// Somebody gave what is no password or token of this box.
+    fn offended(&self, from: SocketAddr, offence: Offence) {
+        if let Some(source) = self.logins().note(Instant::now(), from, Path::Connection, offence) {
+            warn!(%source, why = offence.text(), "blocked: it may not log in for a while");
+        }
+    }
+
+    /// A log-in failed. The name is not told: people write passwords there.
+    fn failed_login(&self, from: SocketAddr) {
+        warn!(source = %from.ip(), "a log-in failed");
+    }
+
+    fn forgive(&self, address: IpAddr) {
+        self.logins().forgive(address);
+    }
+
+    fn configured(&self, config: &Config) {
+        self.logins().set_policy(config.defence.clone());
+    }
+
+    /// Makes `edits`, away from the loop that serves others.
+    async fn commit(
+        self: &Arc<Self>,
+        by: &str,
+        act: &'static str,
+        detail: Vec<String>,
+        edits: Vec<Edit>,
+    ) -> Result<(), Problem> {
+        let (admin, by) = (Arc::clone(self), by.to_owned());
+        let made = tokio::task::spawn_blocking(move || admin.configuration.commit(&by, act, detail, edits));
+        made.await.map_err(|_| Sort::Failed.because("the change was not made"))??;
+        Ok(())
+    }
+
+    /// Notes in the audit log what changes no document.
+    async fn note(self: &Arc<Self>, by: &str, act: &'static str, detail: Vec<String>) {
+        let (admin, by) = (Arc::clone(self), by.to_owned());
+        // It is told where it can't be written.
+        drop(tokio::task::spawn_blocking(move || admin.configuration.note(&by, act, detail)).await);
+    }
+}
+
+/// Every route, and the OpenAPI document.
+#[must_use]
+pub fn routes(admin: &Arc<Admin>) -> (Router, Value) {
+    let mut book = Book::new(Arc::clone(admin));
+    accounts::add(&mut book);
+    views::add(&mut book);
+    resources::add(&mut book);
+    plans::add(&mut book);
+    keeping::add(&mut book);
+    let (router, document) = book.finish();
+    let openapi = document.clone();
+    let openapi = get(move || async move { axum::Json(openapi) });
+    let router = router
+        .route(&format!("{ROOT}/openapi.json"), openapi)
+        .route("/", get(page::index))
+        .route("/web/{name}", get(page::asset))
+        .fallback(|| async { Sort::NotFound.because("there is nothing at this path") })
+        .method_not_allowed_fallback(|| async { Sort::Method.because("this path takes other methods") })
+        .layer(from_fn_with_state(Arc::clone(admin), rate::limit))
+        .layer(from_fn(secure))
+        .with_state(Arc::clone(admin));
+    (router, document)
+}
+
+async fn secure(request: Request, next: Next) -> impl IntoResponse {
+    page::secured(next.run(request).await)
+}
+
+/// Takes the live view each second, keeps calls that are over, and follows the configuration, until the shards are gone.
+pub async fn follow(
+    admin: Arc<Admin>,
+    asked: Asked,
+    live: watch::Sender<Arc<Status>>,
+    mut over: mpsc::Receiver<CallRecord>,
+) {
+    let mut tick = tokio::time::interval(LIVE);
+    let mut configured = admin.configuration.watch();
+    loop {
+        tokio::select! {
+            _ = tick.tick() => drop(live.send_replace(Arc::new(asked.status().await))),
+            record = over.recv() => match record {
+                Some(record) => admin.history.add(record),
+                None => return,
+            },
+            changed = configured.changed() => {
+                if changed.is_ok() {
+                    let config = Arc::clone(&configured.borrow_and_update());
+                    admin.configured(&config);
+                    for shard in &admin.shards {
+                        // A shard that is gone takes no calls.
+                        drop(shard.send(Event::Configure(Arc::clone(&config))).await);
+                    }
+                }
+            }
+        }
+    }
+}

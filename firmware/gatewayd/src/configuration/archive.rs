@@ -1,0 +1,291 @@
+//! The configuration as one file to keep elsewhere: signed by the box, and under a passphrase with everything that is secret.
+//!
+//! ```text
+//!  {"gantry-archive":1,"schema":1,"made":"2026-11-27T10:00:00Z","signer":"<Ed25519>","salt":"..","contents":"..","signature":".."}
+//! ```
+//! `contents` is base64 of JSON: the documents, and under a passphrase the secrets too; then it is encrypted by AES-256-GCM under
+//! argon2id (RFC 9106) of the passphrase and `salt`. `signature` is Ed25519 (RFC 8032) over all members before it, a line each.
+
+use super::{BOX, Configuration, Done, NotDone, now, secrets};
+use argon2::{Algorithm, Argon2, Params, Version};
+use base::Secret;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use domain::api::Kind;
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use ring::rand::{SecureRandom, SystemRandom};
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use store::{Edit, Expected, Key};
+
+/// The form of an archive.
+const FORM: u32 = 1;
+/// Where the key that signs is kept, sealed, under `secrets`.
+const SIGNING_KEY: &str = "box/archive-key";
+/// The only nonce of a key that is made anew, with its salt, for each archive.
+const NONCE: [u8; 12] = [0; 12];
+/// Shortest passphrase, in characters.
+pub const PASSPHRASE_CHARS: usize = 10;
+/// Largest archive, in bytes.
+pub const ARCHIVE_BYTES: usize = 32 * 1024 * 1024;
+
+/// An archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Archive {
+    /// Its form.
+    #[serde(rename = "gantry-archive")]
+    pub form: u32,
+    /// The schema of its documents.
+    pub schema: u32,
+    /// When it was made.
+    pub made: String,
+    /// The public key of the box that made it, in base64.
+    pub signer: String,
+    /// What the passphrase was salted with, in base64; empty without one.
+    pub salt: String,
+    /// What it holds, in base64.
+    pub contents: String,
+    /// Over all before it, in base64.
+    pub signature: String,
+}
+
+/// What an archive holds.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contents {
+    /// By collection and id.
+    pub documents: BTreeMap<String, BTreeMap<String, Value>>,
+    /// What is secret, by where it is kept; without a passphrase nothing.
+    pub secrets: BTreeMap<String, String>,
+}
+
+/// An archive that is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// It is none.
+    #[error("this is no archive of a gateway's configuration: {0}")]
+    Unreadable(String),
+    /// It is of another release.
+    #[error(
+        "the archive has form {form} and schema {schema}; this release reads form {FORM} and schema {}",
+        super::SCHEMA
+    )]
+    Release {
+        /// Its form.
+        form: u32,
+        /// Its schema.
+        schema: u32,
+    },
+    /// It was changed since it was made.
+    #[error("the archive's signature is wrong: it was changed or damaged after it was made")]
+    Signature,
+    /// Another box made it.
+    #[error(
+        "another box made this archive (key {0}); import it with that key as the trusted signer if you know it"
+    )]
+    Stranger(String),
+    /// It needs a passphrase.
+    #[error("the archive is encrypted; give its passphrase")]
+    Locked,
+    /// The passphrase is not its.
+    #[error("the passphrase is wrong")]
+    Passphrase,
+    /// A new passphrase won't do.
+    #[error("the passphrase is too short; take at least {PASSPHRASE_CHARS} characters")]
+    Short,
+    /// The box can't make one.
+    #[error("no archive could be made: {0}")]
+    Make(String),
+    /// What it holds can't be the configuration.
+    #[error(transparent)]
+    NotDone(#[from] NotDone),
+}
+
+impl Archive {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// If it is none, or of another release, or was changed.
+    pub fn parse(text: &[u8]) -> Result<Self, ArchiveError> {
+        if text.len() > ARCHIVE_BYTES {
+            return Err(ArchiveError::Unreadable(format!("it has more than {ARCHIVE_BYTES} bytes")));
+        }
+        let archive: Self =
+            serde_json::from_slice(text).map_err(|error| ArchiveError::Unreadable(error.to_string()))?;
+        if (archive.form, archive.schema) != (FORM, super::SCHEMA) {
+            return Err(ArchiveError::Release { form: archive.form, schema: archive.schema });
+        }
+        let signer = BASE64.decode(&archive.signer).map_err(|_| ArchiveError::Signature)?;
+        let signature = BASE64.decode(&archive.signature).map_err(|_| ArchiveError::Signature)?;
+        let good = UnparsedPublicKey::new(&ED25519, signer).verify(archive.signed().as_bytes(), &signature);
+        good.map(|()| archive).map_err(|_| ArchiveError::Signature)
+    }
+
+    /// What the signature is over.
+    fn signed(&self) -> String {
+        let Self { form, schema, made, signer, salt, contents, .. } = self;
+        format!("gantry-archive\n{form}\n{schema}\n{made}\n{signer}\n{salt}\n{contents}\n")
+    }
+
+    /// What it holds.
+    ///
+    /// # Errors
+    /// If `passphrase` is missing or wrong.
+    pub fn open(&self, passphrase: Option<&Secret<String>>) -> Result<Contents, ArchiveError> {
+        let unreadable = |error: &dyn std::fmt::Display| ArchiveError::Unreadable(error.to_string());
+        let mut contents = BASE64.decode(&self.contents).map_err(|error| unreadable(&error))?;
+        let plain = match (self.salt.as_str(), passphrase) {
+            ("", _) => &contents[..],
+            (_, None) => return Err(ArchiveError::Locked),
+            (salt, Some(passphrase)) => {
+                let salt = BASE64.decode(salt).map_err(|error| unreadable(&error))?;
+                let key = key(passphrase, &salt)?;
+                let nonce = Nonce::assume_unique_for_key(NONCE);
+                key.open_in_place(nonce, Aad::empty(), &mut contents).map_err(|_| ArchiveError::Passphrase)?
+            }
+        };
+        serde_json::from_slice(plain).map_err(|error| unreadable(&error))
+    }
+}
+
+impl Configuration {
+    /// The configuration as an archive; with a passphrase, what is secret is in it.
+    ///
+    /// # Errors
+    /// If the passphrase is too short, or the box has no randomness.
+    pub fn export(&self, passphrase: Option<&Secret<String>>) -> Result<Archive, ArchiveError> {
+        if passphrase.is_some_and(|passphrase| passphrase.expose().chars().count() < PASSPHRASE_CHARS) {
+            return Err(ArchiveError::Short);
+        }
+        let contents = serde_json::to_vec(&self.contents(passphrase.is_some())?);
+        let mut contents = contents.map_err(|error| ArchiveError::Make(error.to_string()))?;
+        let mut salt = Vec::new();
+        if let Some(passphrase) = passphrase {
+            salt = vec![0; 16];
+            SystemRandom::new()
+                .fill(&mut salt)
+                .map_err(|_| ArchiveError::Make("no randomness".to_owned()))?;
+            let nonce = Nonce::assume_unique_for_key(NONCE);
+            let sealed = key(passphrase, &salt)?.seal_in_place_append_tag(nonce, Aad::empty(), &mut contents);
+            sealed.map_err(|_| ArchiveError::Make("it could not be encrypted".to_owned()))?;
+        }
+        let signing = self.signing_key()?;
+        let mut archive = Archive {
+            form: FORM,
+            schema: super::SCHEMA,
+            made: now().to_string(),
+            signer: BASE64.encode(signing.public_key()),
+            salt: BASE64.encode(salt),
+            contents: BASE64.encode(contents),
+            signature: String::new(),
+        };
+        archive.signature = BASE64.encode(signing.sign(archive.signed().as_bytes()));
+        Ok(archive)
+    }
+
+    /// Makes the configuration what `archive` holds. Secrets that are not in it stay as they are. One that another box made is taken
+    /// only if its key is `trusted`.
+    ///
+    /// # Errors
+    /// If it can't be; nothing is changed then.
+    pub fn import(
+        &self,
+        by: &str,
+        archive: &Archive,
+        passphrase: Option<&Secret<String>>,
+        trusted: Option<&str>,
+    ) -> Result<Done, ArchiveError> {
+        let own = BASE64.encode(self.signing_key()?.public_key());
+        if archive.signer != own && trusted != Some(archive.signer.as_str()) {
+            return Err(ArchiveError::Stranger(archive.signer.clone()));
+        }
+        let contents = archive.open(passphrase)?;
+        let edits = self.replacing(&contents)?;
+        let detail = vec![format!("archive of {} by {}", archive.made, archive.signer)];
+        Ok(self.commit(by, "import", detail, edits)?)
+    }
+
+    /// What makes the configuration `contents`.
+    fn replacing(&self, contents: &Contents) -> Result<Vec<Edit>, ArchiveError> {
+        let unreadable = |error: &dyn std::fmt::Display| ArchiveError::Unreadable(error.to_string());
+        let key = |collection: &str, id: &str| Key::new(collection, id).map_err(|error| unreadable(&error));
+        let (_, documents) = self.store.all();
+        let gone = documents.keys().filter(|key| Kind::of(key.collection(), key.id()).is_some());
+        let gone = gone.filter(|key| {
+            !contents.documents.get(key.collection()).is_some_and(|of| of.contains_key(key.id()))
+        });
+        let mut edits: Vec<_> = gone.map(|key| Edit::remove(key.clone(), Expected::Anything)).collect();
+        for (collection, id, body) in
+            contents.documents.iter().flat_map(|(of, all)| all.iter().map(move |(id, body)| (of, id, body)))
+        {
+            let kind = Kind::of(collection, id).ok_or_else(|| {
+                ArchiveError::Unreadable(format!("{collection}/{id} is no resource of this release"))
+            })?;
+            let body = kind.shape(body).map_err(|error| unreadable(&error))?;
+            edits.push(Edit::put(key(collection, id)?, Expected::Anything, body.to_string().as_bytes()));
+        }
+        for (id, plain) in &contents.secrets {
+            let sealed = self.secrets.seal(id, plain);
+            edits.push(Edit::put(key(secrets::COLLECTION, id)?, Expected::Anything, &sealed));
+        }
+        Ok(edits)
+    }
+
+    /// What an archive holds, with or without what is secret.
+    fn contents(&self, with_secrets: bool) -> Result<Contents, ArchiveError> {
+        let (_, documents) = self.store.all();
+        let mut contents = Contents::default();
+        for (key, document) in &documents {
+            let Some(kind) = Kind::of(key.collection(), key.id()) else { continue };
+            let Ok(body) = serde_json::from_slice::<Value>(&document.body) else { continue };
+            contents
+                .documents
+                .entry(key.collection().to_owned())
+                .or_default()
+                .insert(key.id().to_owned(), body);
+            let sealed = self.secrets.of(kind, key.id(), &documents);
+            if let Some((id, plain)) =
+                sealed.map_err(|error| ArchiveError::Make(error.to_string()))?.filter(|_| with_secrets)
+            {
+                contents.secrets.insert(id, plain);
+            }
+        }
+        Ok(contents)
+    }
+
+    /// The key that signs archives, made when it is first needed.
+    fn signing_key(&self) -> Result<Ed25519KeyPair, ArchiveError> {
+        let broken = |what: &str| ArchiveError::Make(format!("the box's signing key {what}"));
+        let place = Key::new(secrets::COLLECTION, SIGNING_KEY).map_err(|error| broken(&error.to_string()))?;
+        let kept = self.store.get(&place).map_err(|error| broken(&error.to_string()))?;
+        let pkcs8 = match kept {
+            Some(document) => {
+                self.secrets.open(SIGNING_KEY, &document.body).ok_or_else(|| broken("can't be opened"))?
+            }
+            None => {
+                let made = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+                    .map_err(|_| broken("can't be made"))?;
+                let text = BASE64.encode(made.as_ref());
+                let edit = Edit::put(place, Expected::Absent, &self.secrets.seal(SIGNING_KEY, &text));
+                self.commit(BOX, "make-signing-key", Vec::new(), vec![edit])?;
+                text
+            }
+        };
+        let pkcs8 = BASE64.decode(pkcs8).map_err(|_| broken("is damaged"))?;
+        Ed25519KeyPair::from_pkcs8(&pkcs8).map_err(|_| broken("is damaged"))
+    }
+}
+
+/// The key of a passphrase.
+fn key(passphrase: &Secret<String>, salt: &[u8]) -> Result<LessSafeKey, ArchiveError> {
+    let mut bytes = [0; 32];
+    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::default());
+    argon
+        .hash_password_into(passphrase.expose().as_bytes(), salt, &mut bytes)
+        .map_err(|error| ArchiveError::Unreadable(format!("its salt: {error}")))?;
+    let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| ArchiveError::Passphrase)?;
+    Ok(LessSafeKey::new(key))
+}

@@ -1,0 +1,179 @@
+//! Changes of the configuration: shaped, joined with all the rest, checked, written and told.
+
+use super::{Configuration, joined, now, secrets};
+use crate::engine::join::connectors;
+use crate::net::https::LocalPorts;
+use domain::api::Kind;
+use domain::appliance::audit::Act;
+use domain::config::Config;
+use domain::config::documents::Wrong;
+use serde_json::Value;
+use std::sync::Arc;
+use store::{Edit, Expected, Key, Refused, Revision, Unchanged};
+
+/// One resource's part in a change.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name.
+    pub id: String,
+    /// What must be true of it before.
+    pub expected: Expected,
+    /// What it says afterwards, secrets included if they change; `None` removes it.
+    pub body: Option<Value>,
+}
+
+/// A change that is on the disk and holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// Its number.
+    pub revision: Revision,
+    /// What is allowed now but hardly meant.
+    pub warnings: Vec<Wrong>,
+    /// What waits for a restart, in words.
+    pub restart: Vec<&'static str>,
+}
+
+/// A change that was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDone {
+    /// The configuration would be wrong.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Wrong(Vec<Wrong>),
+    /// The store does not take it: somebody else was there first, or it is too large.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The disk failed.
+    #[error("the disk failed: {0}")]
+    Disk(String),
+}
+
+/// What the store's check says of a change.
+enum Checked {
+    /// It does not touch the configuration.
+    Same,
+    /// It makes this of it.
+    Config(Box<Config>, Vec<Wrong>),
+}
+
+impl Configuration {
+    /// Makes `changes` as one, for `by`. When this returns, they are on the disk, and the engine is told.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once; nothing is changed then.
+    pub fn change(&self, by: &str, changes: &[Change]) -> Result<Done, NotDone> {
+        let (mut edits, mut detail, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+        for change in changes {
+            match self.edits(change) {
+                Ok(made) => edits.extend(made),
+                Err(problem) => wrong.push(problem),
+            }
+            let verb = if change.body.is_some() { "write" } else { "remove" };
+            detail.push(format!("{verb} {}/{}", change.kind.collection(), change.id));
+        }
+        if !wrong.is_empty() {
+            return Err(NotDone::Wrong(wrong));
+        }
+        self.commit(by, "configure", detail, edits)
+    }
+
+    /// Makes `edits` with their line in the audit log.
+    ///
+    /// # Errors
+    /// As [`change`](Self::change).
+    pub fn commit(
+        &self,
+        by: &str,
+        act: &str,
+        detail: Vec<String>,
+        mut edits: Vec<Edit>,
+    ) -> Result<Done, NotDone> {
+        let act = Act { by: by.to_owned(), act: act.to_owned(), outcome: "done".to_owned(), detail };
+        let configures = edits.iter().any(|edit| is_configuration(&edit.key));
+        // Whoever holds the trail is the only one who writes: each line follows the one before it on the disk too.
+        let mut trail = self.trail();
+        let (line, put) = trail.line(now(), &act);
+        edits.push(put);
+        edits.extend(trail.outgrown());
+        let (made, checked) = self.store.change(&edits, |documents| {
+            if !configures {
+                return Ok(Checked::Same);
+            }
+            let documents =
+                joined(documents, &self.secrets).map_err(|error| vec![whole(error.to_string())])?;
+            let config = Config::join(&documents)?;
+            readable(&config)?;
+            let warnings = config.warnings_of(&documents);
+            Ok::<_, Vec<Wrong>>(Checked::Config(Box::new(config), warnings))
+        })?;
+        trail.add(line);
+        if let Some(trouble) = made.trouble {
+            tracing::error!(%trouble, "the store made a change, but not without trouble");
+        }
+        let warnings = match checked {
+            Checked::Same => Vec::new(),
+            Checked::Config(config, warnings) => {
+                self.current.send_replace(Arc::new(*config));
+                warnings
+            }
+        };
+        drop(trail);
+        Ok(Done { revision: made.revision, warnings, restart: self.waits_for_restart() })
+    }
+
+    /// Notes what somebody did that changes no document.
+    pub fn note(&self, by: &str, act: &str, detail: Vec<String>) {
+        if let Err(error) = self.commit(by, act, detail, Vec::new()) {
+            tracing::error!(%error, by, act, "the audit log could not be written");
+        }
+    }
+
+    /// What the store has to do.
+    fn edits(&self, change: &Change) -> Result<Vec<Edit>, Wrong> {
+        let Change { kind, id, expected, body } = change;
+        let wrong =
+            |field: String, message: String| Wrong { document: Some((*kind, id.clone())), field, message };
+        let key = |collection: &str, id: &str| {
+            Key::new(collection, id).map_err(|error| wrong(kind.named_by().to_owned(), error.to_string()))
+        };
+        let place = key(kind.collection(), id)?;
+        let secret = key(secrets::COLLECTION, &secrets::id(*kind, id))?;
+        let Some(body) = body else {
+            let mut edits = vec![Edit::remove(place, *expected)];
+            edits.extend(kind.secret().map(|_| Edit::remove(secret, Expected::Anything)));
+            return Ok(edits);
+        };
+        let body = kind.shape(body).map_err(|error| wrong(error.field, error.message))?;
+        let (body, sealed) = self.secrets.part(*kind, id, body);
+        let mut edits = vec![Edit::put(place, *expected, body.to_string().as_bytes())];
+        edits.extend(sealed.map(|(_, sealed)| Edit::put(secret, Expected::Anything, &sealed)));
+        Ok(edits)
+    }
+}
+
+/// Whether what is written there has a part in the configuration.
+fn is_configuration(key: &Key) -> bool {
+    key.collection() == secrets::COLLECTION || Kind::of(key.collection(), key.id()).is_some()
+}
+
+/// What the engine could not use, though it says what it should: files that are not there, or not what they are named as.
+fn readable(config: &Config) -> Result<(), Vec<Wrong>> {
+    let ports = config.signalling_ports;
+    let ports = Arc::new(LocalPorts::new(ports.first..=ports.last));
+    connectors(config, &ports).map(drop).map_err(|error| vec![whole(format!("{error:#}"))])
+}
+
+fn whole(message: String) -> Wrong {
+    Wrong { document: None, field: String::new(), message }
+}
+
+impl From<Unchanged<Vec<Wrong>>> for NotDone {
+    fn from(unchanged: Unchanged<Vec<Wrong>>) -> Self {
+        match unchanged {
+            Unchanged::Check(wrong) => Self::Wrong(wrong),
+            Unchanged::Store(store::ChangeError::Refused(refused)) => Self::Refused(refused),
+            Unchanged::Store(error) => Self::Disk(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The configuration as it stands: kept in the store, read as a whole, handed out as `Arc<Config>`.
+//!
+//! ```text
+//!  Change ─▶ shaped ─▶ edits + a line of the audit log ─▶ Store: all documents joined and checked ─▶ on the disk ─▶ Arc<Config> to all
+//!                                                              └─ what is wrong, each with its document and field
+//! ```
+//! What is secret lies in documents of its own, sealed, under `secrets/<collection>/<id>`; what is shown never holds it. Every change and
+//! its line in the audit log are one write: there is none without the other.
+
+mod archive;
+mod audit;
+mod change;
+mod data_key;
+mod secrets;
+#[cfg(test)]
+mod tests;
+
+pub use archive::{ARCHIVE_BYTES, Archive, ArchiveError, Contents};
+pub use audit::AUDIT_KEPT;
+pub use change::{Change, Done, NotDone};
+pub use data_key::{DataKey, Protection};
+pub use secrets::{Secrets, SecretsError};
+
+use crate::configuration::audit::Trail;
+use domain::api::Kind;
+use domain::appliance::audit::{Act, Line};
+use domain::appliance::instant::UnixTime;
+use domain::config::documents::{Document, Wrong, split};
+use domain::config::{Config, Problems};
+use serde_json::Value;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+use store::{Documents, Expected, Key, Opened, Revision, Store};
+use tokio::sync::watch;
+
+/// The schema of the documents of this release (A6). Its folder is `v1`.
+pub const SCHEMA: u32 = 1;
+/// Who does what nobody asked for.
+pub const BOX: &str = "box";
+
+/// The configuration and its keeping.
+pub struct Configuration {
+    store: Store,
+    secrets: Secrets,
+    trail: Mutex<Trail>,
+    current: watch::Sender<Arc<Config>>,
+    /// What the daemon was started with.
+    started: Arc<Config>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum NoConfiguration {
+    /// The folder can't be used.
+    #[error("cannot use {0}: {1}")]
+    Folder(String, std::io::Error),
+    /// The store won't open.
+    #[error("the store of the configuration: {0}")]
+    Store(#[from] store::OpenError),
+    /// It is empty, and there is no file to begin with.
+    #[error("the store is empty, and there is no file to begin with; name one with --config")]
+    Nothing,
+    /// The file to begin with is wrong.
+    #[error("{0}")]
+    First(#[from] Problems),
+    /// What is kept is no configuration for this release.
+    #[error("what the store holds is no configuration of this release:\n{}", lines(.0))]
+    Wrong(Vec<Wrong>),
+    /// A secret can't be opened.
+    #[error(transparent)]
+    Secret(#[from] SecretsError),
+    /// The first documents could not be written.
+    #[error("the store could not be filled: {0}")]
+    Fill(String),
+}
+
+fn lines(wrong: &[Wrong]) -> String {
+    wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl Configuration {
+    /// Opens what is kept in `folder`. Where nothing is, it begins with `first`: the name and the text of a file.
+    ///
+    /// # Errors
+    /// If there is nothing to go on with; the message says what to do.
+    pub fn open(
+        folder: &Path,
+        secrets: Secrets,
+        first: Option<(&str, &str)>,
+    ) -> Result<(Self, Opened), NoConfiguration> {
+        let folder = folder.join(format!("v{SCHEMA}"));
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| NoConfiguration::Folder(folder.display().to_string(), error))?;
+        let (store, opened) = Store::open(&folder, SCHEMA)?;
+        let (_, documents) = store.all();
+        if !documents.keys().any(|key| Kind::of(key.collection(), key.id()).is_some()) {
+            let (file, text) = first.ok_or(NoConfiguration::Nothing)?;
+            fill(&store, &secrets, file, text)?;
+        }
+        let (_, documents) = store.all();
+        let config = Arc::new(Config::join(&joined(&documents, &secrets)?).map_err(NoConfiguration::Wrong)?);
+        let trail = Trail::read(&documents);
+        let current = watch::Sender::new(Arc::clone(&config));
+        Ok((Self { store, secrets, trail: Mutex::new(trail), current, started: config }, opened))
+    }
+
+    /// The configuration as it is now.
+    #[must_use]
+    pub fn now(&self) -> Arc<Config> {
+        Arc::clone(&self.current.borrow())
+    }
+
+    /// Hears of each configuration from now on.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Arc<Config>> {
+        self.current.subscribe()
+    }
+
+    /// What was changed and waits for a restart, in words.
+    #[must_use]
+    pub fn waits_for_restart(&self) -> Vec<&'static str> {
+        self.now().waits_for_restart(&self.started)
+    }
+
+    /// What is sealed, and what it is sealed by.
+    #[must_use]
+    pub const fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// A document without what is secret, and its revision.
+    ///
+    /// # Errors
+    /// If the index can't be read.
+    pub fn get(&self, kind: Kind, id: &str) -> std::io::Result<Option<(Revision, Value)>> {
+        self.read(kind.collection(), id)
+    }
+
+    /// Up to `limit` documents after `after` by id, without what is secret.
+    ///
+    /// # Errors
+    /// If the index can't be read.
+    pub fn list(
+        &self,
+        collection: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> std::io::Result<Vec<(String, Revision, Value)>> {
+        let found = self.store.list(collection, after, limit)?;
+        let shown = |(key, document): (Key, store::Document)| {
+            Some((key.id().to_owned(), document.revision, serde_json::from_slice(&document.body).ok()?))
+        };
+        Ok(found.into_iter().filter_map(shown).collect())
+    }
+
+    /// A document of any collection.
+    ///
+    /// # Errors
+    /// If the index can't be read.
+    pub fn read(&self, collection: &str, id: &str) -> std::io::Result<Option<(Revision, Value)>> {
+        let Ok(key) = Key::new(collection, id) else { return Ok(None) };
+        let Some(document) = self.store.get(&key)? else { return Ok(None) };
+        Ok(serde_json::from_slice(&document.body).ok().map(|body| (document.revision, body)))
+    }
+
+    /// The change that was made last.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.store.all().0
+    }
+
+    /// The newest lines of the audit log before `before`, the newest first.
+    #[must_use]
+    pub fn audit(&self, before: Option<u64>, limit: usize) -> Vec<Line> {
+        self.trail().lines(before, limit)
+    }
+
+    /// Where the audit log was edited or damaged, if it was.
+    #[must_use]
+    pub fn audit_trouble(&self) -> Option<String> {
+        self.trail().trouble().map(str::to_owned)
+    }
+
+    fn trail(&self) -> std::sync::MutexGuard<'_, Trail> {
+        // Who panicked with it changed nothing: its lines are added after the disk has them.
+        self.trail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Puts the resources of a first file into an empty store.
+fn fill(store: &Store, secrets: &Secrets, file: &str, text: &str) -> Result<(), NoConfiguration> {
+    let mut edits = Vec::new();
+    for Document { kind, id, body } in split(file, text)? {
+        let (body, sealed) = secrets.part(kind, &id, body);
+        let put = |collection: &str, id: &str, body: &[u8]| -> Result<store::Edit, NoConfiguration> {
+            let key = Key::new(collection, id).map_err(|error| NoConfiguration::Fill(error.to_string()))?;
+            Ok(store::Edit::put(key, Expected::Absent, body))
+        };
+        edits.push(put(kind.collection(), &id, body.to_string().as_bytes())?);
+        if let Some((id, sealed)) = sealed {
+            edits.push(put(secrets::COLLECTION, &id, &sealed)?);
+        }
+    }
+    let act = Act {
+        by: BOX.to_owned(),
+        act: "import".to_owned(),
+        outcome: "done".to_owned(),
+        detail: vec![format!("{} documents of {file}", edits.len())],
+    };
+    edits.push(Trail::default().line(now(), &act).1);
+    let taken = store.change(&edits, |_| Ok::<_, std::convert::Infallible>(()));
+    taken.map(drop).map_err(|error| NoConfiguration::Fill(error.to_string()))
+}
+
+/// All documents that are configuration, with their secrets.
+fn joined(documents: &Documents, secrets: &Secrets) -> Result<Vec<Document>, SecretsError> {
+    let mut joined = Vec::new();
+    for (key, document) in documents {
+        let Some(kind) = Kind::of(key.collection(), key.id()) else { continue };
+        let Ok(mut body) = serde_json::from_slice::<Value>(&document.body) else { continue };
+        secrets.join(kind, key.id(), &mut body, documents)?;
+        joined.push(Document { kind, id: key.id().to_owned(), body });
+    }
+    Ok(joined)
+}
+
+/// The time by the box's clock.
+pub(crate) fn now() -> UnixTime {
+    UnixTime(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs())
+}

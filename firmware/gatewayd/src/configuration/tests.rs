@@ -1,0 +1,1 @@
+//! The configuration in its store.
