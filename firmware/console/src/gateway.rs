@@ -1,6 +1,7 @@
 //! Asks the gateway's control socket: one JSON object a line, both ways (see `gatewayd`'s `control`).
 
 use crate::world::{GatewayState, Taking};
+use domain::appliance::access::PasswordHash;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::IpAddr;
@@ -12,6 +13,9 @@ use std::time::Duration;
 const ANSWER_BYTES: u64 = 4 * 1024 * 1024;
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Who administers the box by its page, with the password of its console.
+pub const ADMINISTRATOR: &str = "admin";
 
 /// Asks `question` and hands back the answer.
 ///
@@ -58,6 +62,15 @@ pub fn drain(socket: &Path) -> Result<(), String> {
 /// As [`ask`].
 pub fn forgive(socket: &Path, address: IpAddr) -> Result<(), String> {
     ask(socket, &json!({ "do": { "forgive": address } })).map(drop)
+}
+
+/// Tells the gateway who administers it: `admin`, with the password whose hash this is. Telling it again changes nothing.
+///
+/// # Errors
+/// As [`ask`].
+pub fn administrator(socket: &Path, hash: &PasswordHash) -> Result<(), String> {
+    let user = json!({ "name": ADMINISTRATOR, "hash": hash.expose(), "role": "administrator" });
+    ask(socket, &json!({ "do": { "user": user } })).map(drop)
 }
 
 fn read(status: &Value) -> GatewayState {

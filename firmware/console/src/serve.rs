@@ -18,7 +18,7 @@ use crate::{bundle, gateway, look, notes, paths, view};
 use anyhow::{Context, Result, bail};
 use base::Pulse;
 use domain::appliance::Draft;
-use domain::appliance::access::{Access, WINDOW};
+use domain::appliance::access::{Access, PasswordHash, WINDOW};
 use domain::appliance::values::Server;
 use hal::Label;
 use hal::reason::{ClockWatch, Note, Noted};
@@ -143,13 +143,25 @@ fn open(path: &Path) -> Result<UnixListener> {
 }
 
 fn keep_looking(places: &Places, desk: &Sender<Message>) {
+    let mut administrator = None;
     loop {
         let begun = Instant::now();
+        tell_administrator(places, &mut administrator);
         if desk.send(Message::Looked(Box::new(look::world(places)))).is_err() {
             return;
         }
         // Not on the desk's time, and never busy.
         std::thread::park_timeout(LOOK.saturating_sub(begun.elapsed()).max(Duration::from_millis(200)));
+    }
+}
+
+/// The box's administrator is the page's too: tells the gateway of a new password, once, as soon as it answers.
+fn tell_administrator(places: &Places, told: &mut Option<PasswordHash>) {
+    let owner = Store::owner(places);
+    if let Some(hash) = owner.as_ref().filter(|_| owner != *told)
+        && gateway::administrator(&places.gateway(), hash).is_ok()
+    {
+        *told = owner;
     }
 }
 

@@ -18,6 +18,9 @@ use domain::appliance::{Draft, Settings};
 use std::io::{self, Read};
 use std::time::{Duration, SystemTime};
 
+/// Largest file of the administrator's hash, in bytes.
+const OWNER_BYTES: usize = 1024;
+
 /// Largest file of settings: what stands and what is on trial, each with its head.
 const KEPT_BYTES: usize = 2 * SETTINGS_BYTES + 1024;
 /// From here on the audit log is put aside, and the one put aside before is gone; the journal has its own copy.
@@ -55,7 +58,7 @@ impl Store {
         let (settings, newest) = Copies::open(places.settings(), KEPT_BYTES);
         damaged("settings", &newest, &mut remarks);
         let kept = kept(&newest, delivered, &mut remarks);
-        let (owner, newest) = Copies::open(places.owner(), 1024);
+        let (owner, newest) = Copies::open(places.owner(), OWNER_BYTES);
         damaged("administrator's password", &newest, &mut remarks);
         let hash = newest.text.and_then(|text| PasswordHash::new(text.trim().to_owned()).ok());
         let chain = chain(&places, &mut remarks);
@@ -65,6 +68,13 @@ impl Store {
             Self { places, settings, owner, chain, requests, remarks },
             Found { kept, owner: hash, verifier },
         ))
+    }
+
+    /// The administrator's hash as it is on the disk.
+    #[must_use]
+    pub fn owner(places: &Places) -> Option<PasswordHash> {
+        let (_, newest) = Copies::open(places.owner(), OWNER_BYTES);
+        newest.text.and_then(|text| PasswordHash::new(text.trim().to_owned()).ok())
     }
 
     /// The audit log's text: this file and the one before it.

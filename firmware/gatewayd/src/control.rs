@@ -4,7 +4,8 @@
 //!  {"get":"status"}   ─▶   {"taking":"calls","sip":{...},"calls":[...],"held":{...},"ended":[...]}
 //!  {"do":"drain"}     ─▶   {"done":"drain"}; from then on no new calls are taken until the daemon is started anew
 //!  {"do":{"forgive":"192.0.2.1"}}   ─▶   {"done":"forgive"}; it is heard again, whatever it did
-//!  {"do":{"user":{"name":..,"password":..,"role":"administrator"}}}   ─▶   {"done":"user"}: it may log in to the administration
+//!  {"do":{"user":{"name":..,"password":..,"role":"administrator"}}}   ─▶   {"done":"user"}: it may log in to the administration;
+//!                                                                          "hash" in place of "password" for one that is hashed
 //! ```
 //! It is a file that only the daemon's user and group may open; whoever can open it may ask everything. A question that is
 //! none is answered with what can be asked; who asks nothing, or does not read the answer, is hung up on.
@@ -17,6 +18,7 @@ use crate::net::departure::Departures;
 use crate::start::Listening;
 use anyhow::{Context, Result, bail};
 use base::{Pulse, Secret};
+use domain::appliance::access::PasswordHash;
 use domain::defence::Blocked;
 use domain::status::Snapshot;
 use serde::{Deserialize, Serialize};
@@ -189,8 +191,18 @@ enum Act {
 #[derive(Deserialize)]
 struct NewUser {
     name: String,
-    password: String,
+    #[serde(flatten)]
+    proof: Proof,
     role: Role,
+}
+
+/// What a user is known by from then on.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Proof {
+    Password(String),
+    /// As the console keeps it.
+    Hash(String),
 }
 
 impl Drain {
@@ -338,8 +350,14 @@ async fn answer(stream: UnixStream, asked_of: &Asked) -> Result<()> {
 async fn set_user(configuration: Option<Arc<Configuration>>, user: NewUser) -> Result<(), String> {
     let configuration = configuration.ok_or("there is no store to keep users in; start with --store")?;
     let set = tokio::task::spawn_blocking(move || {
-        let NewUser { name, password, role } = user;
-        admin::set_user(&configuration, "console", &name, &Secret::new(password), role)
+        let NewUser { name, proof, role } = user;
+        let hash = match proof {
+            Proof::Password(password) => admin::hashed(&Secret::new(password)),
+            Proof::Hash(hash) => {
+                PasswordHash::new(hash).map_err(|error| admin::Sort::Invalid.because(format!("hash {error}")))
+            }
+        };
+        admin::set_user(&configuration, "console", &name, &hash?, role)
     });
     set.await.map_err(|_| "the user was not made".to_owned())?.map_err(|problem| problem.detail)
 }

@@ -19,8 +19,9 @@ use tracing::{info, warn};
 
 const HELP: &str = "\
 gatewayd --config <file> [--control <socket>]   take calls until SIGTERM, then drain
-gatewayd --store <folder> [--config <file>] [--control <socket>]
-                                                the same, with the configuration that is kept in a folder; a new one begins with the file
+gatewayd --store <folder> [--config <file>] [--copy <file>] [--control <socket>]
+                                                the same, with the configuration that is kept in a folder; a new one begins with the
+                                                file; a copy without secrets is written after each change, for --firewall and tools
 gatewayd --config <file> --check                say what is wrong with a configuration, and nothing else
 gatewayd --config <file> --firewall table|nft   print which ports this configuration needs: for people, or as nftables rules
 gatewayd --version
@@ -39,6 +40,7 @@ const SILENT: Duration = Duration::from_secs(2);
 struct Arguments {
     config: Option<PathBuf>,
     store: Option<PathBuf>,
+    copy: Option<PathBuf>,
     control: Option<PathBuf>,
     purpose: Purpose,
 }
@@ -72,12 +74,13 @@ fn main() -> ExitCode {
 
 /// `None` when the question was answered already.
 fn arguments() -> Result<Option<Arguments>> {
-    let (mut config, mut store, mut control, mut purpose) = (None, None, None, Purpose::Run);
+    let (mut config, mut store, mut copy, mut control, mut purpose) = (None, None, None, None, Purpose::Run);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--config" => config = words.next().map(PathBuf::from),
             "--store" => store = words.next().map(PathBuf::from),
+            "--copy" => copy = words.next().map(PathBuf::from),
             "--control" => control = words.next().map(PathBuf::from),
             "--check" => purpose = Purpose::Check,
             "--firewall" => {
@@ -98,14 +101,17 @@ fn arguments() -> Result<Option<Arguments>> {
             other => bail!("there is no option {other:?}\n{HELP}"),
         }
     }
-    Ok(Some(Arguments { config, store, control, purpose }))
+    Ok(Some(Arguments { config, store, copy, control, purpose }))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
     if matches!(arguments.purpose, Purpose::Run)
         && let Some(folder) = &arguments.store
     {
-        let configuration = open(folder, arguments.config.as_deref())?;
+        let mut configuration = open(folder, arguments.config.as_deref())?;
+        if let Some(copy) = &arguments.copy {
+            configuration = configuration.with_copy(copy.clone());
+        }
         return serve(arguments, Kept::Store(Arc::new(configuration), folder.clone()));
     }
     let path = arguments.config.as_ref().with_context(|| format!("--config <file> is missing\n{HELP}"))?;

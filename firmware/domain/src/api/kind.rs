@@ -202,5 +202,46 @@ fn shaped<T: Serialize + DeserializeOwned>(body: &Value) -> Result<Value, Missha
         field: if error.path().iter().next().is_none() { String::new() } else { error.path().to_string() },
         message: error.inner().to_string(),
     })?;
-    serde_json::to_value(read).map_err(|error| Misshapen { field: String::new(), message: error.to_string() })
+    let shaped = serde_json::to_value(read)
+        .map_err(|error| Misshapen { field: String::new(), message: error.to_string() })?;
+    objects(body, &shaped, "")?;
+    Ok(shaped)
+}
+
+/// serde takes a list for an object's fields in their order; a resource is written with their names.
+fn objects(body: &Value, shaped: &Value, field: &str) -> Result<(), Misshapen> {
+    match (body, shaped) {
+        (Value::Object(fields), Value::Object(known)) => known.iter().try_for_each(|(name, known)| {
+            let dot = if field.is_empty() { "" } else { "." };
+            fields.get(name).map_or(Ok(()), |value| objects(value, known, &format!("{field}{dot}{name}")))
+        }),
+        (_, Value::Object(_)) => {
+            Err(Misshapen { field: field.to_owned(), message: "must be an object".to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_list_is_no_object_however_its_items_are() {
+        let rule = json!({ "name": "r", "priority": 1, "match": [null, null, null, null, null, "1@x"] });
+        let misshapen = Kind::CallRoutingRules.shape(&rule).unwrap_err();
+        assert_eq!(misshapen.to_string(), "match must be an object");
+        assert!(Kind::Locations.shape(&json!(["a", []])).is_err());
+        assert!(Kind::CallRoutingRules.shape(&json!({ "name": "r", "priority": 1, "match": {} })).is_ok());
+    }
+
+    #[test]
+    fn every_kind_is_found_by_where_it_is_kept() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::of(kind.collection(), kind.only().unwrap_or("any")), Some(kind));
+        }
+        assert_eq!(Kind::of("settings", "nothing"), None);
+        assert_eq!(Kind::of("audit", "1"), None);
+    }
 }

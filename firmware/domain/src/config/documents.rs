@@ -13,6 +13,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// What stands in a copy for what is secret.
+const SEALED: &str = "(sealed in the store)";
 /// What a text made of documents is called.
 const JOINED: &str = "configuration";
 
@@ -79,6 +81,19 @@ pub fn split(file: &str, text: &str) -> Result<Vec<Document>, Problems> {
     // It was just read by the one reader of configurations, so it is TOML and each section is what it should be.
     let table: BTreeMap<String, Value> = toml::from_str(text).unwrap_or_default();
     Ok(Kind::ALL.into_iter().flat_map(|kind| of(kind, &table)).collect())
+}
+
+/// `documents` as a file, for programs that read no store. What is secret says only that it is: a file may be copied and mailed.
+#[must_use]
+pub fn render(documents: &[Document]) -> String {
+    let open = documents.iter().cloned().map(|mut document| {
+        if let (Some(field), Some(body)) = (document.kind.secret(), document.body.as_object_mut()) {
+            body.insert(field.to_owned(), Value::String(SEALED.to_owned()));
+        }
+        document
+    });
+    let (text, _) = write(&open.collect::<Vec<_>>());
+    format!("# A copy of what the store holds, without what is secret. Changes of it are lost.\n{text}")
 }
 
 /// The documents of one kind.
@@ -207,6 +222,15 @@ mod tests {
         let kept: usize = example().iter().map(|d| count(&d.body)).sum();
         // Then nothing is lost but what a document's place says.
         assert_eq!(kept + marks, in_file);
+    }
+
+    #[test]
+    fn a_copy_is_a_configuration_without_its_secrets() {
+        let copy = render(&example());
+        let config = Config::parse("copy.toml", &copy).unwrap();
+        assert_eq!(config.tokens.len(), 2);
+        assert!(config.tokens.iter().all(|token| token.value.expose() == SEALED));
+        assert!(!copy.contains("the device's password"), "{copy}");
     }
 
     #[test]

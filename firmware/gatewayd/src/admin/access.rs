@@ -77,10 +77,10 @@ pub struct Who {
 pub struct From(pub SocketAddr);
 
 /// A session of the page.
-#[derive(Clone)]
 struct Session {
     user: String,
-    role: Role,
+    /// The digest of the password's hash: a session ends when its user gets another password, or goes.
+    proof: [u8; 32],
     csrf: String,
     began: Instant,
     used: Instant,
@@ -98,16 +98,35 @@ pub struct Opened {
     pub csrf: String,
 }
 
+/// What a session is.
+pub struct Found {
+    /// Whose it is.
+    pub user: String,
+    /// What the user's password was.
+    pub proof: [u8; 32],
+    /// What its changes must show.
+    pub csrf: String,
+}
+
+/// Whether looking at a session keeps it alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Somebody does something.
+    Use,
+    /// A stream goes on by itself.
+    Glance,
+}
+
 impl Sessions {
     fn all(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Session>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A session of `user` from now on.
+    /// A session of `user`, whose password is `proof`, from now on.
     ///
     /// # Errors
     /// If the system has no randomness.
-    pub fn open(&self, now: Instant, user: &str, role: Role) -> Result<Opened, Problem> {
+    pub fn open(&self, now: Instant, user: &str, proof: [u8; 32]) -> Result<Opened, Problem> {
         let (cookie, csrf) = (random()?, random()?);
         let mut all = self.all();
         all.retain(|_, session| session.lives(now));
@@ -116,32 +135,24 @@ impl Sessions {
         {
             all.remove(&oldest);
         }
-        let session = Session { user: user.to_owned(), role, csrf: csrf.clone(), began: now, used: now };
+        let session = Session { user: user.to_owned(), proof, csrf: csrf.clone(), began: now, used: now };
         all.insert(digest(&cookie), session);
         Ok(Opened { cookie: Secret::new(cookie), csrf })
     }
 
-    /// Whose session it is, with what its changes must show.
-    pub fn find(&self, now: Instant, cookie: &str) -> Option<(String, Role, String)> {
+    /// The session of this cookie, if it lives.
+    pub fn find(&self, now: Instant, cookie: &str, look: Look) -> Option<Found> {
         let mut all = self.all();
         let session = all.get_mut(&digest(cookie)).filter(|session| session.lives(now))?;
-        session.used = now;
-        Some((session.user.clone(), session.role, session.csrf.clone()))
-    }
-
-    /// Whether it still lives; looking does not keep it alive.
-    pub fn lives(&self, now: Instant, cookie: &str) -> bool {
-        self.all().get(&digest(cookie)).is_some_and(|session| session.lives(now))
+        if look == Look::Use {
+            session.used = now;
+        }
+        Some(Found { user: session.user.clone(), proof: session.proof, csrf: session.csrf.clone() })
     }
 
     /// Ends it.
     pub fn close(&self, cookie: &str) {
         self.all().remove(&digest(cookie));
-    }
-
-    /// Ends all of `user`: it was removed, or its password or role was changed.
-    pub fn close_all_of(&self, user: &str) {
-        self.all().retain(|_, session| session.user != user);
     }
 }
 
@@ -223,7 +234,7 @@ fn known(admin: &Admin, request: &Request) -> Result<Who, Problem> {
     }
     let nobody = || Sort::NotLoggedIn.because("log in, or send an API token");
     let cookie = cookie(headers).ok_or_else(nobody)?;
-    let (name, role, csrf) = admin.sessions.find(Instant::now(), cookie).ok_or_else(nobody)?;
+    let (Found { user: name, csrf, .. }, role) = admin.session(cookie, Look::Use).ok_or_else(nobody)?;
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let shown = headers.get(CSRF).map(|value| value.as_bytes()).unwrap_or_default();
         if !bool::from(shown.ct_eq(csrf.as_bytes())) {

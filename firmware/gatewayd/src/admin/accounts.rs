@@ -1,13 +1,13 @@
 //! Users and API tokens: who may log in, and what they may. Kept in the store; passwords as argon2id, tokens as digests.
 
 use super::Admin;
-use super::access::{From, Role, TOKEN_PREFIX, Who, cookie, digest, random};
-use super::body::{Body, Query};
+use super::access::{From, Look, Role, TOKEN_PREFIX, Who, cookie, digest, random};
+use super::body::{Body, Query, Segment};
 use super::book::{Book, Media, Method, Operation, Schema};
 use super::problem::{Problem, Sort};
 use super::resources::Page;
 use crate::configuration::{Configuration, now};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -144,32 +144,47 @@ impl Accounts {
         })
     }
 
+    /// What a user may, and the digest of the password's hash.
+    pub fn user(&self, configuration: &Configuration, name: &str) -> Option<(Role, [u8; 32])> {
+        let (_, body) = configuration.read(USERS, name).ok()??;
+        let kept: UserDocument = serde_json::from_value(body).ok()?;
+        Some((kept.role, digest(&kept.password)))
+    }
+
     /// Whether there is a user at all.
     pub fn any(&self, configuration: &Configuration) -> bool {
         configuration.list(USERS, None, 1).is_ok_and(|users| !users.is_empty())
     }
 }
 
-/// Makes `name` a user with this password, or gives one that is there a new one: for whoever may open the control socket.
+/// Makes `name` a user with the password of this hash, or gives one that is there a new one: for whoever may open the control socket.
 ///
 /// # Errors
-/// If the name or the password won't do, or the disk fails.
+/// If the name won't do, or the disk fails.
 pub fn set_user(
     configuration: &Configuration,
     by: &str,
     name: &str,
-    password: &Secret<String>,
+    hash: &PasswordHash,
     role: Role,
 ) -> Result<(), Problem> {
     check_name(name)?;
-    let hash = hashed(password)?;
+    let kept = configuration.read(USERS, name).map_err(|error| failed(&error))?;
+    let kept = kept.and_then(|(_, body)| serde_json::from_value::<UserDocument>(body).ok());
+    if kept.is_some_and(|kept| kept.role == role && kept.password == hash.expose()) {
+        return Ok(());
+    }
     let body = json!(UserDocument { role, password: hash.expose().to_owned() }).to_string();
     let edit = Edit::put(key(USERS, name)?, Expected::Anything, body.as_bytes());
     configuration.commit(by, "set-user", vec![format!("{name} ({role})")], vec![edit])?;
     Ok(())
 }
 
-fn hashed(password: &Secret<String>) -> Result<PasswordHash, Problem> {
+/// The hash of a new password.
+///
+/// # Errors
+/// If it is too short or too long, or the system has no randomness.
+pub fn hashed(password: &Secret<String>) -> Result<PasswordHash, Problem> {
     let chars = password.expose().chars().count();
     if !PASSWORD_CHARS.contains(&chars) {
         let (least, most) = (PASSWORD_CHARS.start(), PASSWORD_CHARS.end());
@@ -283,7 +298,7 @@ async fn log_in(
         admin.failed_login(from);
         return Err(Sort::NotLoggedIn.because("wrong name or password"));
     };
-    let opened = admin.sessions.open(Instant::now(), &wanted.name, user.role)?;
+    let opened = admin.sessions.open(Instant::now(), &wanted.name, digest(&user.password))?;
     admin.note(&wanted.name, "log-in", vec![from.ip().to_string()]).await;
     let info = SessionInfo { name: wanted.name, role: user.role, csrf: Some(opened.csrf) };
     let cookie = format!(
@@ -305,8 +320,7 @@ async fn who_am_i(
     headers: HeaderMap,
 ) -> Json<SessionInfo> {
     let session = cookie(&headers).filter(|_| !headers.contains_key(header::AUTHORIZATION));
-    let csrf =
-        session.and_then(|cookie| admin.sessions.find(Instant::now(), cookie)).map(|(_, _, csrf)| csrf);
+    let csrf = session.and_then(|cookie| admin.session(cookie, Look::Use)).map(|(found, _)| found.csrf);
     Json(SessionInfo { name: who.name, role: who.role, csrf })
 }
 
@@ -343,7 +357,7 @@ async fn users_listed(
 async fn put_user(
     State(admin): State<Arc<Admin>>,
     Extension(who): Extension<Who>,
-    Path(id): Path<String>,
+    Segment(id): Segment<String>,
     Body(user): Body<User>,
 ) -> Result<Json<User>, Problem> {
     if user.name != id {
@@ -376,7 +390,6 @@ async fn put_user(
     let body = json!(UserDocument { role: user.role, password }).to_string();
     let edit = Edit::put(key(USERS, &id)?, expected, body.as_bytes());
     admin.commit(&who.name, "set-user", vec![format!("{id} ({})", user.role)], vec![edit]).await?;
-    admin.sessions.close_all_of(&id);
     Ok(Json(User { name: id, role: user.role, password: None }))
 }
 
@@ -397,14 +410,13 @@ fn keep_one_administrator(admin: &Admin, but: &str) -> Result<(), Problem> {
 async fn delete_user(
     State(admin): State<Arc<Admin>>,
     Extension(who): Extension<Who>,
-    Path(id): Path<String>,
+    Segment(id): Segment<String>,
 ) -> Result<StatusCode, Problem> {
     let kept = admin.configuration.read(USERS, &id).map_err(|error| failed(&error))?;
     let (revision, _) = kept.ok_or_else(|| Sort::NotFound.because(format!("there is no user {id:?}")))?;
     keep_one_administrator(&admin, &id)?;
     let edit = Edit::remove(key(USERS, &id)?, Expected::At(revision));
     admin.commit(&who.name, "remove-user", vec![id.clone()], vec![edit]).await?;
-    admin.sessions.close_all_of(&id);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -451,7 +463,7 @@ async fn make_token(
 async fn delete_token(
     State(admin): State<Arc<Admin>>,
     Extension(who): Extension<Who>,
-    Path(id): Path<String>,
+    Segment(id): Segment<String>,
 ) -> Result<StatusCode, Problem> {
     let kept = admin.configuration.read(TOKENS, &id).map_err(|error| failed(&error))?;
     let (revision, _) =

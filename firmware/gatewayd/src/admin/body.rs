@@ -6,6 +6,7 @@ use axum::http::header;
 use axum::http::request::Parts;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 /// Largest body of most routes, in bytes.
 pub const BODY_BYTES: usize = 1024 * 1024;
@@ -15,6 +16,41 @@ pub struct Body<T>(pub T);
 
 /// The query of a request.
 pub struct Query<T>(pub T);
+
+/// What varies in a path.
+pub struct Segment<T>(pub T);
+
+/// How much of a list is wanted; a list is read by parts, so that no answer is without bounds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limit(Option<usize>);
+
+/// Most items of one part, and how many there are if nobody says.
+pub const MOST_ITEMS: usize = 1_000;
+const USUAL_ITEMS: usize = 100;
+
+impl Limit {
+    /// It, or as many as usual.
+    #[must_use]
+    pub fn or_usual(self) -> usize {
+        self.0.unwrap_or(USUAL_ITEMS)
+    }
+
+    /// It, or as many as there can be.
+    #[must_use]
+    pub fn or_most(self) -> usize {
+        self.0.unwrap_or(MOST_ITEMS)
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let limit = usize::deserialize(deserializer)?;
+        if (1..=MOST_ITEMS).contains(&limit) {
+            return Ok(Self(Some(limit)));
+        }
+        Err(serde::de::Error::custom(format!("limit must be 1 to {MOST_ITEMS}")))
+    }
+}
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
@@ -40,6 +76,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 /// # Errors
 /// If it is none, or not of this type; the field is named.
 pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // serde takes a list for an object's fields in their order.
+    if body.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
+        return Err(Sort::Invalid.because("the body must be an object"));
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let field = error.path().to_string();
@@ -64,5 +104,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
         query.map(|query| Self(query.0)).map_err(|rejection| Sort::BadRequest.because(rejection.body_text()))
+    }
+}
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segment<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        path.map(|path| Self(path.0)).map_err(|rejection| Sort::BadRequest.because(rejection.body_text()))
     }
 }

@@ -269,6 +269,7 @@ impl Book {
             "paths": paths,
             "components": {
                 "schemas": schemas,
+                "responses": problems(),
                 "securitySchemes": {
                     "token": { "type": "http", "scheme": "bearer", "description": "An API token." },
                     "session": {
@@ -319,12 +320,10 @@ impl Book {
         sorts.extend(problems);
         let mut responses = Map::new();
         for sort in sorts {
-            let content = json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
-            let (_, title) = sort.words();
-            responses.insert(
-                sort.status().as_u16().to_string(),
-                json!({ "description": title, "content": content }),
-            );
+            let (reference, _) = sort.words();
+            let name = reference.trim_start_matches("/problems/");
+            let place = format!("#/components/responses/{name}");
+            responses.insert(sort.status().as_u16().to_string(), json!({ "$ref": place }));
         }
         let mut good = json!({ "description": "done" });
         if let Some(content) = self.content(media) {
@@ -344,6 +343,20 @@ impl Book {
             Media::Text(kind) => Some(json!({ kind: { "schema": { "type": "string" } } })),
         }
     }
+}
+
+/// Every sort of problem, once.
+fn problems() -> Value {
+    let content =
+        json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
+    let described = |sort: Sort| {
+        let (reference, title) = sort.words();
+        (
+            reference.trim_start_matches("/problems/").to_owned(),
+            json!({ "description": title, "content": content }),
+        )
+    };
+    Value::Object(Sort::ALL.into_iter().map(described).collect())
 }
 
 impl Parameter {

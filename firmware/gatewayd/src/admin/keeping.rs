@@ -2,7 +2,7 @@
 
 use super::Admin;
 use super::access::Who;
-use super::body::{Body, Query};
+use super::body::{Body, Limit, MOST_ITEMS, Query};
 use super::book::{Book, Media, Method, Operation, Schema};
 use super::problem::{Problem, Sort};
 use crate::configuration::{ARCHIVE_BYTES, Archive, ArchiveError};
@@ -16,9 +16,6 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// Most lines of one page of the audit log, and how many there are if nobody says.
-const MOST: usize = 1_000;
-const USUAL: usize = 100;
 /// Largest body of an import, in bytes.
 const IMPORT_BYTES: usize = ARCHIVE_BYTES + 4_096;
 
@@ -26,7 +23,8 @@ const IMPORT_BYTES: usize = ARCHIVE_BYTES + 4_096;
 #[derive(Debug, Default, Deserialize)]
 struct Part {
     before: Option<u64>,
-    limit: Option<usize>,
+    #[serde(default)]
+    limit: Limit,
 }
 
 /// A line of the audit log: `sum` is over the line, `before` the sum of the line before it.
@@ -89,7 +87,12 @@ struct Imported {
 pub fn add(book: &mut Book) {
     let audit = Operation::new(Method::Get, "/audit", "audit", "Who did what, the newest first")
         .with("query", "before", json!({ "type": "integer", "minimum": 0 }), "Lines before this number.")
-        .with("query", "limit", json!({ "type": "integer", "minimum": 1, "maximum": MOST }), "Most lines.");
+        .with(
+            "query",
+            "limit",
+            json!({ "type": "integer", "minimum": 1, "maximum": MOST_ITEMS }),
+            "Most lines.",
+        );
     book.add(audit.gives_media(200, Media::Json(Schema::of::<AuditLine>().listed())), audit_listed);
     let archive = Media::Json(Schema::plain(json!({ "type": "object" })));
     book.add(
@@ -109,7 +112,7 @@ pub fn add(book: &mut Book) {
 }
 
 async fn audit_listed(State(admin): State<Arc<Admin>>, Query(part): Query<Part>) -> Response {
-    let limit = part.limit.unwrap_or(USUAL).clamp(1, MOST);
+    let limit = part.limit.or_usual();
     let lines = admin.configuration.audit(part.before, limit);
     let next = lines.last().filter(|_| lines.len() == limit).map(|line| line.seq.to_string());
     let shown = lines.into_iter().map(|line| AuditLine {

@@ -18,9 +18,11 @@ mod problem;
 mod rate;
 mod resources;
 mod serve;
+#[cfg(test)]
+mod tests;
 mod views;
 
-pub use accounts::set_user;
+pub use accounts::{hashed, set_user};
 pub use history::History;
 pub use problem::{FieldError, Problem, Sort};
 pub use serve::{Listeners, bind, certificate};
@@ -84,6 +86,13 @@ impl Admin {
             live,
             started: Instant::now(),
         }
+    }
+
+    /// The session of this cookie and what its user may, if both are still there and the password is the same.
+    fn session(&self, cookie: &str, look: access::Look) -> Option<(access::Found, access::Role)> {
+        let found = self.sessions.find(Instant::now(), cookie, look)?;
+        let (role, proof) = self.accounts.user(&self.configuration, &found.user)?;
+        (proof == found.proof).then_some((found, role))
     }
 
     fn logins(&self) -> std::sync::MutexGuard<'_, Defence> {

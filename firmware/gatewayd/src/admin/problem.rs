@@ -67,6 +67,23 @@ pub enum Sort {
 }
 
 impl Sort {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::BadRequest,
+        Self::NotLoggedIn,
+        Self::NotAllowed,
+        Self::NotFound,
+        Self::Method,
+        Self::Conflict,
+        Self::Precondition,
+        Self::TooLarge,
+        Self::MediaType,
+        Self::Invalid,
+        Self::TooMany,
+        Self::Failed,
+        Self::Unavailable,
+    ];
+
     /// Its status.
     #[must_use]
     pub const fn status(self) -> StatusCode {

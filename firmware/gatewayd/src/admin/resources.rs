@@ -2,15 +2,14 @@
 
 use super::Admin;
 use super::access::{Role, Who};
-use super::body::{Body, Query};
+use super::body::{Body, Limit, MOST_ITEMS, Query, Segment};
 use super::book::{Book, Media, Method, Operation, Schema};
 use super::problem::{Problem, Sort};
 use crate::configuration::{Change, Done, NotDone};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use domain::api::Kind;
 use domain::api::resource::{
     AccessToken, CallRoutingRule, Connector, ExternalSystem, NamedLocation, RegistrarDevice,
 };
@@ -18,14 +17,13 @@ use domain::api::settings::{
     AdminSettings, DefenceSettings, GatewaySettings, LogSettings, MediaSettings, SignallingSettings,
     SipSettings,
 };
+use domain::api::{Kind, Misshapen};
+use domain::config::documents::Wrong;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use store::{Expected, Revision};
 
-/// Most items of one page of a list, and how many there are if nobody says.
-const MOST: usize = 1_000;
-const USUAL: usize = 100;
 /// What a change has to say besides: a header, words with commas between.
 const RESTART: HeaderName = HeaderName::from_static("gantry-restart-needed-for");
 
@@ -33,13 +31,14 @@ const RESTART: HeaderName = HeaderName::from_static("gantry-restart-needed-for")
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Page {
     after: Option<String>,
-    limit: Option<usize>,
+    #[serde(default)]
+    limit: Limit,
 }
 
 impl Page {
     /// How many items it has at most.
     pub fn limit(&self) -> usize {
-        self.limit.unwrap_or(USUAL).clamp(1, MOST)
+        self.limit.or_usual()
     }
 
     /// What it comes after.
@@ -52,7 +51,7 @@ impl Page {
         operation.with("query", "after", json!({ "type": "string" }), "The `next` of the page before.").with(
             "query",
             "limit",
-            json!({ "type": "integer", "minimum": 1, "maximum": MOST }),
+            json!({ "type": "integer", "minimum": 1, "maximum": MOST_ITEMS }),
             "Most items of the page.",
         )
     }
@@ -138,14 +137,14 @@ fn collection(book: &mut Book, kind: Kind) {
     );
     book.add(
         one(Method::Get, "Reads").role(Role::Viewer).gives_media(200, json()).problems(&[Sort::NotFound]),
-        move |State(admin): State<Arc<Admin>>, Path(id): Path<String>| async move { get(&admin, kind, &id) },
+        move |State(admin): State<Arc<Admin>>, Segment(id): Segment<String>| async move { get(&admin, kind, &id) },
     );
     let put = Operation { takes: json(), ..matching(one(Method::Put, "Replaces")) };
     book.add(
         put.gives_media(200, json()).problems(&[Sort::NotFound, Sort::Precondition, Sort::Conflict]),
         move |State(admin): State<Arc<Admin>>,
               Extension(who): Extension<Who>,
-              Path(id): Path<String>,
+              Segment(id): Segment<String>,
               headers: HeaderMap,
               Body(body): Body<Value>| async move {
             put_one(admin, who, kind, id, headers, body, Upsert::No).await
@@ -159,7 +158,7 @@ fn collection(book: &mut Book, kind: Kind) {
         patch.gives_media(200, json()).problems(&[Sort::NotFound, Sort::Precondition, Sort::Conflict]),
         move |State(admin): State<Arc<Admin>>,
               Extension(who): Extension<Who>,
-              Path(id): Path<String>,
+              Segment(id): Segment<String>,
               headers: HeaderMap,
               Body(patch): Body<Value>| async move {
             patch_one(admin, who, kind, id, headers, patch).await
@@ -174,7 +173,7 @@ fn collection(book: &mut Book, kind: Kind) {
         ]),
         move |State(admin): State<Arc<Admin>>,
               Extension(who): Extension<Who>,
-              Path(id): Path<String>,
+              Segment(id): Segment<String>,
               headers: HeaderMap| async move { delete_one(admin, who, kind, id, headers).await },
     );
 }
@@ -261,15 +260,16 @@ async fn post_one(admin: Arc<Admin>, who: Who, kind: Kind, body: Value) -> Resul
     Ok(response)
 }
 
+/// The body as one of its kind.
+fn shaped(kind: Kind, body: &Value) -> Result<Value, Problem> {
+    kind.shape(body).map_err(|Misshapen { field, message }| {
+        Problem::of_configuration(vec![Wrong { document: None, field, message }])
+    })
+}
+
 /// What the resource is called.
 fn name(kind: Kind, body: &Value) -> Result<String, Problem> {
-    let body = kind.shape(body).map_err(|error| {
-        Problem::of_configuration(vec![domain::config::documents::Wrong {
-            document: None,
-            field: error.field,
-            message: error.message,
-        }])
-    })?;
+    let body = shaped(kind, body)?;
     Ok(body.get(kind.named_by()).and_then(Value::as_str).unwrap_or_default().to_owned())
 }
 
@@ -282,6 +282,7 @@ async fn put_one(
     body: Value,
     upsert: Upsert,
 ) -> Result<Response, Problem> {
+    shaped(kind, &body)?;
     let found = admin.configuration.get(kind, &id).map_err(|error| failed(&error))?;
     if found.is_none() && upsert == Upsert::No {
         return Err(missing(kind, &id));
@@ -300,8 +301,12 @@ async fn patch_one(
 ) -> Result<Response, Problem> {
     let found = admin.configuration.get(kind, &id).map_err(|error| failed(&error))?;
     let (revision, mut body) = found.ok_or_else(|| missing(kind, &id))?;
-    let expected = expected(&headers, Some(revision))?;
+    if !patch.is_object() {
+        return Err(Sort::Invalid.because("a merge patch must be an object"));
+    }
     merge(&mut body, patch);
+    shaped(kind, &body)?;
+    let expected = expected(&headers, Some(revision))?;
     replace(&admin, who, kind, id, expected, body).await
 }
 

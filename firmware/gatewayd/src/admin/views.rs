@@ -1,13 +1,13 @@
 //! What goes on: the live view, calls and their ends, events as they happen (SSE), health, metrics (Prometheus).
 
 use super::Admin;
-use super::access::{Role, Who, cookie};
-use super::body::Query;
+use super::access::{Look, Role, Who, cookie};
+use super::body::{Limit, MOST_ITEMS, Query, Segment};
 use super::book::{Book, Media, Method, Operation, Schema};
 use super::problem::{Problem, Sort};
 use crate::control::{BlockedSource, Status, Taking};
 use crate::engine::event::Event;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -20,12 +20,7 @@ use serde_json::json;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 use utoipa::ToSchema;
-
-/// Most records of one page of the history, and how many there are if nobody says.
-const MOST: usize = 1_000;
-const USUAL: usize = 100;
 
 /// What the live view opens with.
 #[derive(Debug, Serialize, ToSchema)]
@@ -68,7 +63,8 @@ struct Health {
 #[derive(Debug, Default, Deserialize)]
 struct Part {
     before: Option<u64>,
-    limit: Option<usize>,
+    #[serde(default)]
+    limit: Limit,
 }
 
 impl Live {
@@ -141,7 +137,7 @@ pub fn add(book: &mut Book) {
             .with(
                 "query",
                 "limit",
-                json!({ "type": "integer", "minimum": 1, "maximum": MOST }),
+                json!({ "type": "integer", "minimum": 1, "maximum": MOST_ITEMS }),
                 "Most records.",
             )
     };
@@ -190,7 +186,7 @@ async fn events(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response
                 sse::Event::default().event("changed").data(admin.configuration.revision().to_string())
             }
         };
-        let ended = cookie.as_deref().is_some_and(|cookie| !admin.sessions.lives(Instant::now(), cookie));
+        let ended = cookie.as_deref().is_some_and(|cookie| admin.session(cookie, Look::Glance).is_none());
         (!ended).then_some((Ok::<_, Infallible>(event), state))
     });
     Sse::new(stream).keep_alive(KeepAlive::default()).into_response()
@@ -206,14 +202,14 @@ fn standing(admin: &Admin, id: u64) -> Result<Call, Problem> {
     found.ok_or_else(|| Sort::NotFound.because(format!("no call {id} stands")))
 }
 
-async fn call(State(admin): State<Arc<Admin>>, Path(id): Path<u64>) -> Result<Json<Call>, Problem> {
+async fn call(State(admin): State<Arc<Admin>>, Segment(id): Segment<u64>) -> Result<Json<Call>, Problem> {
     standing(&admin, id).map(Json)
 }
 
 async fn hang_up(
     State(admin): State<Arc<Admin>>,
     Extension(who): Extension<Who>,
-    Path(id): Path<u64>,
+    Segment(id): Segment<u64>,
 ) -> Result<StatusCode, Problem> {
     let call = standing(&admin, id)?;
     for shard in &admin.shards {
@@ -227,7 +223,7 @@ async fn hang_up(
 
 async fn others(
     State(admin): State<Arc<Admin>>,
-    Path((id, action)): Path<(u64, String)>,
+    Segment((id, action)): Segment<(u64, String)>,
 ) -> Result<StatusCode, Problem> {
     standing(&admin, id)?;
     let action: String = action.chars().filter(char::is_ascii_lowercase).take(16).collect();
@@ -236,14 +232,14 @@ async fn others(
 }
 
 async fn history(State(admin): State<Arc<Admin>>, Query(part): Query<Part>) -> Response {
-    let limit = part.limit.unwrap_or(USUAL).clamp(1, MOST);
+    let limit = part.limit.or_usual();
     let items = admin.history.newest(part.before, limit);
     let next = items.last().filter(|_| items.len() == limit).map(|record| record.seq.to_string());
     Json(json!({ "items": items, "next": next })).into_response()
 }
 
 async fn history_csv(State(admin): State<Arc<Admin>>, Query(part): Query<Part>) -> Response {
-    let records = admin.history.newest(part.before, part.limit.unwrap_or(MOST).clamp(1, MOST));
+    let records = admin.history.newest(part.before, part.limit.or_most());
     let table: String =
         std::iter::once(COLUMNS.to_owned()).chain(records.iter().map(|record| record.row())).collect();
     let headers = [
@@ -302,7 +298,7 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
 async fn forgiven(
     State(admin): State<Arc<Admin>>,
     Extension(who): Extension<Who>,
-    Path(address): Path<String>,
+    Segment(address): Segment<String>,
 ) -> Result<StatusCode, Problem> {
     let address: IpAddr =
         address.parse().map_err(|_| Sort::NotFound.because(format!("{address:?} is no IP address")))?;

@@ -115,6 +115,7 @@ impl Configuration {
             Checked::Same => Vec::new(),
             Checked::Config(config, warnings) => {
                 self.current.send_replace(Arc::new(*config));
+                self.write_copy();
                 warnings
             }
         };

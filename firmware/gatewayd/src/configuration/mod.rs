@@ -25,10 +25,10 @@ use crate::configuration::audit::Trail;
 use domain::api::Kind;
 use domain::appliance::audit::{Act, Line};
 use domain::appliance::instant::UnixTime;
-use domain::config::documents::{Document, Wrong, split};
+use domain::config::documents::{Document, Wrong, render, split};
 use domain::config::{Config, Problems};
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 use store::{Documents, Expected, Key, Opened, Revision, Store};
@@ -47,6 +47,8 @@ pub struct Configuration {
     current: watch::Sender<Arc<Config>>,
     /// What the daemon was started with.
     started: Arc<Config>,
+    /// Where a copy without secrets is written after each change, for the packet filter and tools.
+    copy: Option<PathBuf>,
 }
 
 /// Why there is no configuration.
@@ -102,7 +104,31 @@ impl Configuration {
         let config = Arc::new(Config::join(&joined(&documents, &secrets)?).map_err(NoConfiguration::Wrong)?);
         let trail = Trail::read(&documents);
         let current = watch::Sender::new(Arc::clone(&config));
-        Ok((Self { store, secrets, trail: Mutex::new(trail), current, started: config }, opened))
+        Ok((Self { store, secrets, trail: Mutex::new(trail), current, started: config, copy: None }, opened))
+    }
+
+    /// Writes a copy without secrets to `path`, now and after each change.
+    #[must_use]
+    pub fn with_copy(mut self, path: PathBuf) -> Self {
+        self.copy = Some(path);
+        self.write_copy();
+        self
+    }
+
+    /// Whoever reads the copy sees an old one or a new one, whole.
+    fn write_copy(&self) {
+        let Some(path) = &self.copy else { return };
+        let (_, documents) = self.store.all();
+        let text = joined(&documents, &self.secrets).map(|documents| render(&documents));
+        let beside = path.with_extension("new");
+        let write =
+            |text: String| std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
+        let written = text
+            .map_err(|error| error.to_string())
+            .and_then(|text| write(text).map_err(|error| error.to_string()));
+        if let Err(error) = written {
+            tracing::error!(%error, path = %path.display(), "the copy of the configuration could not be written; ports stay as they were");
+        }
     }
 
     /// The configuration as it is now.

@@ -47,7 +47,8 @@ impl Rig {
         let bound = start::bind(&config).expect("ports");
         let listening = bound.listening().expect("addresses");
         let (events, receiver) = mpsc::channel(16);
-        let shard = start::shard(config, bound, events.clone(), receiver).expect("a shard");
+        let shard =
+            start::shard(config, bound, events.clone(), receiver, mpsc::channel(1).0).expect("a shard");
         let room = UdpSocket::bind("127.0.0.1:0").expect("a port");
         room.set_nonblocking(true).expect("a socket");
         let (gateway, gateway_tcp) = (listening.udp[0], listening.tcp[0]);
