@@ -18,6 +18,7 @@ pub mod config;
 pub mod defence;
 pub mod firewall;
 pub mod layout;
+pub mod licence;
 pub mod media;
 pub mod otj;
 pub mod routing;
