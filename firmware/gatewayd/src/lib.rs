@@ -7,6 +7,7 @@
 
 pub mod control;
 pub mod engine;
+pub mod licences;
 pub mod log;
 pub mod media;
 pub mod net;

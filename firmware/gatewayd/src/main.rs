@@ -4,8 +4,9 @@ use anyhow::{Context, Result, bail};
 use base::Pulse;
 use domain::config::Config;
 use domain::firewall::{Plan, served};
+use domain::licence::Licences;
 use gatewayd::control::Drain;
-use gatewayd::{log, start::Gateway};
+use gatewayd::{licences, log, start::Gateway};
 use linux::vital::{Part, Service};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 const HELP: &str = "\
-gatewayd --config <file> [--control <socket>]   take calls until SIGTERM, then drain
+gatewayd --config <file> [--control <socket>] [--vendor-keys <file> [--licences <folder>]]
+                                                take calls until SIGTERM, then drain
 gatewayd --config <file> --check                say what is wrong with a configuration, and nothing else
 gatewayd --config <file> --firewall table|nft   print which ports this configuration needs: for people, or as nftables rules
 gatewayd --version
@@ -35,6 +37,8 @@ const SILENT: Duration = Duration::from_secs(2);
 struct Arguments {
     config: PathBuf,
     control: Option<PathBuf>,
+    /// Without vendor keys nothing is metered.
+    licences: Option<licences::Places>,
     purpose: Purpose,
 }
 
@@ -60,11 +64,14 @@ fn main() -> ExitCode {
 /// `None` when the question was answered already.
 fn arguments() -> Result<Option<Arguments>> {
     let (mut config, mut control, mut purpose) = (None, None, Purpose::Run);
+    let (mut keys, mut folder) = (None, None);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--config" => config = words.next().map(PathBuf::from),
             "--control" => control = words.next().map(PathBuf::from),
+            "--vendor-keys" => keys = words.next().map(PathBuf::from),
+            "--licences" => folder = words.next().map(PathBuf::from),
             "--check" => purpose = Purpose::Check,
             "--firewall" => {
                 purpose = match words.next().as_deref() {
@@ -85,7 +92,12 @@ fn arguments() -> Result<Option<Arguments>> {
         }
     }
     let config = config.with_context(|| format!("--config <file> is missing\n{HELP}"))?;
-    Ok(Some(Arguments { config, control, purpose }))
+    if folder.is_some() && keys.is_none() {
+        bail!("--licences wants --vendor-keys <file>: without a key no licence can be checked\n{HELP}");
+    }
+    let identity = PathBuf::from(licences::IDENTITY);
+    let licences = keys.map(|keys| licences::Places { keys, folder, identity });
+    Ok(Some(Arguments { config, control, licences, purpose }))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
@@ -105,12 +117,30 @@ fn run(arguments: &Arguments) -> Result<()> {
     log::start(&config.log);
     config.warnings.iter().for_each(|warning| warn!("{}:{warning}", path.display()));
     let drain = config.gateway.drain;
+    let licences =
+        arguments.licences.as_ref().map(|places| licensed(places, config.tokens.len())).transpose()?;
     let gateway = Gateway::start(Arc::new(config))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = runtime.block_on(take_calls(gateway, arguments.control.as_deref(), drain));
+    let result = runtime.block_on(async {
+        if let Some(licences) = licences {
+            gateway.license(Arc::new(licences)).await;
+        }
+        take_calls(gateway, arguments.control.as_deref(), drain).await
+    });
     // Where a second signal came, calls still stand and nobody waits for them.
     runtime.shutdown_background();
     result
+}
+
+/// The licences of the box; what does not count, and tokens beyond what they allow, are told of.
+fn licensed(places: &licences::Places, tokens: usize) -> Result<Licences> {
+    let (licences, problems) = licences::read(places)?;
+    problems.iter().for_each(|problem| warn!("{problem}"));
+    let entitlement = licences.entitlement(licences::now());
+    if let Err(error) = entitlement.check_tokens(u32::try_from(tokens).unwrap_or(u32::MAX)) {
+        warn!("{error}");
+    }
+    Ok(licences)
 }
 
 /// The ports that this configuration needs.

@@ -6,9 +6,11 @@ use crate::net::poller::Ready;
 use base::ids::CallId;
 use base::leg::HttpReply;
 use bytes::Bytes;
+use domain::licence::Licences;
 use sip::endpoint::{Flow, RouteId};
 use sip::locate::Target;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::oneshot;
 
@@ -54,6 +56,8 @@ pub enum Event {
     Wake,
     /// What is held against this address is forgotten.
     Forgive(IpAddr),
+    /// From now on these licences count; calls that stand go on.
+    Licences(Arc<Licences>),
     /// Somebody wants to know how things are.
     Ask(oneshot::Sender<Status>),
     /// Take no new calls; end those that stand at the deadline.
