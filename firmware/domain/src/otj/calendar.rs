@@ -309,7 +309,7 @@ mod tests {
 
     #[test]
     fn lines_are_unfolded_even_within_a_character_and_texts_unescaped() {
-        let folded = b"BEGIN:VEVENT\r\nSUMMARY:Gr\xc3\r\n \xbc\xc3\x9fe\\, alle\\; \\\\o/\\nzwei\r\n\t drei\r\nEND:VEVENT";
+        let folded = b"BEGIN:VEVENT\r\nSUMMARY:Gr\xc3\r\n \xbc\xc3\x9fe\\, alle\\; \\\\o/\\Nzwei\r\n\t drei\r\nEND:VEVENT";
         assert_eq!(read(folded).subject, "Grüße, alle; \\o/\nzwei drei");
     }
 
