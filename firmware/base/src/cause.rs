@@ -60,8 +60,10 @@ pub enum Kind {
     ProtocolError,
     /// The caller must prove who it is and did not.
     Unauthorized,
-    /// The box is full: ports, licences or processor.
+    /// The box is full: ports or processor.
     NoCapacity,
+    /// No call licence is free (P15).
+    NoLicence,
     /// The box is being drained for a restart.
     Draining,
     /// Our own bug, caught.
@@ -110,6 +112,7 @@ impl Cause {
             Kind::ProtocolError => "protocol error",
             Kind::Unauthorized => "authentication failed",
             Kind::NoCapacity => "gateway is full",
+            Kind::NoLicence => "no call licence is free",
             Kind::Draining => "gateway is shutting down",
             Kind::InternalError => "internal error",
         }

@@ -20,6 +20,8 @@ pub mod defence;
 pub mod firewall;
 pub mod history;
 pub mod layout;
+pub mod licence;
 pub mod media;
+pub mod otj;
 pub mod routing;
 pub mod status;

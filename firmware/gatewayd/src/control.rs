@@ -61,6 +61,8 @@ pub struct Status {
     pub held: BTreeMap<&'static str, u64>,
     /// What the protocol keeps for a while after a call: SIP transactions absorb what comes late (RFC 3261 17, 32 s).
     pub lingering: BTreeMap<&'static str, u64>,
+    /// Call licences (P15).
+    pub licences: CallLicences,
     /// Calls that ended, the newest last; at most [`REMEMBERED`].
     pub ended: Vec<EndedCall>,
     /// When packets really left, of a sample of them.
@@ -71,6 +73,26 @@ pub struct Status {
     pub blocked: Vec<BlockedSource>,
     /// What was counted since the start.
     pub counters: BTreeMap<&'static str, u64>,
+}
+
+/// Call licences.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct CallLicences {
+    /// Taken by calls, two each.
+    pub taken: u64,
+    /// There are, now; none for a box that is not metered.
+    pub total: Option<u64>,
+    /// Of these, free; none for a box that is not metered.
+    pub free: Option<u64>,
+}
+
+impl CallLicences {
+    /// Adds another shard's, which count against the same licences.
+    fn add(&mut self, other: Self) {
+        self.taken += other.taken;
+        self.total = self.total.or(other.total);
+        self.free = self.total.map(|total| total.saturating_sub(self.taken));
+    }
 }
 
 /// A source that is not heard.
@@ -241,6 +263,7 @@ impl Status {
             .into_iter()
             .for_each(|(name, count)| *self.lingering.entry(name).or_default() += count);
         other.counters.into_iter().for_each(|(name, count)| *self.counters.entry(name).or_default() += count);
+        self.licences.add(other.licences);
         self.ended.extend(other.ended);
         self.blocked.extend(other.blocked);
         self.departures.add(other.departures);

@@ -10,6 +10,7 @@ pub mod admin;
 pub mod configuration;
 pub mod control;
 pub mod engine;
+pub mod licences;
 pub mod log;
 pub mod media;
 pub mod net;

@@ -4,9 +4,10 @@ use anyhow::{Context, Result, bail};
 use base::Pulse;
 use domain::config::Config;
 use domain::firewall::{Plan, served};
+use domain::licence::Licences;
 use gatewayd::configuration::{Configuration, DataKey, Secrets};
 use gatewayd::control::Drain;
-use gatewayd::{log, start::Gateway};
+use gatewayd::{licences, log, start::Gateway};
 use linux::vital::{Part, Service};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ gatewayd --config <file> [--control <socket>]   take calls until SIGTERM, then d
 gatewayd --store <folder> [--config <file>] [--copy <file>] [--control <socket>]
                                                 the same, with the configuration that is kept in a folder; a new one begins with the
                                                 file; a copy without secrets is written after each change, for --firewall and tools
+  [--vendor-keys <file> [--licences <folder>]]  with either: calls need licences that one of these keys signed
 gatewayd --config <file> --check                say what is wrong with a configuration, and nothing else
 gatewayd --config <file> --firewall table|nft   print which ports this configuration needs: for people, or as nftables rules
 gatewayd --version
@@ -42,6 +44,8 @@ struct Arguments {
     store: Option<PathBuf>,
     copy: Option<PathBuf>,
     control: Option<PathBuf>,
+    /// Without vendor keys nothing is metered.
+    licences: Option<licences::Places>,
     purpose: Purpose,
 }
 
@@ -75,6 +79,7 @@ fn main() -> ExitCode {
 /// `None` when the question was answered already.
 fn arguments() -> Result<Option<Arguments>> {
     let (mut config, mut store, mut copy, mut control, mut purpose) = (None, None, None, None, Purpose::Run);
+    let (mut keys, mut folder) = (None, None);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -82,6 +87,8 @@ fn arguments() -> Result<Option<Arguments>> {
             "--store" => store = words.next().map(PathBuf::from),
             "--copy" => copy = words.next().map(PathBuf::from),
             "--control" => control = words.next().map(PathBuf::from),
+            "--vendor-keys" => keys = words.next().map(PathBuf::from),
+            "--licences" => folder = words.next().map(PathBuf::from),
             "--check" => purpose = Purpose::Check,
             "--firewall" => {
                 purpose = match words.next().as_deref() {
@@ -101,7 +108,12 @@ fn arguments() -> Result<Option<Arguments>> {
             other => bail!("there is no option {other:?}\n{HELP}"),
         }
     }
-    Ok(Some(Arguments { config, store, copy, control, purpose }))
+    if folder.is_some() && keys.is_none() {
+        bail!("--licences wants --vendor-keys <file>: without a key no licence can be checked\n{HELP}");
+    }
+    let identity = PathBuf::from(licences::IDENTITY);
+    let licences = keys.map(|keys| licences::Places { keys, folder, identity });
+    Ok(Some(Arguments { config, store, copy, control, licences, purpose }))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
@@ -161,12 +173,30 @@ fn serve(arguments: &Arguments, kept: Kept) -> Result<()> {
     };
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
     let drain = config.gateway.drain;
+    let licences =
+        arguments.licences.as_ref().map(|places| licensed(places, config.tokens.len())).transpose()?;
     let gateway = Gateway::start(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = runtime.block_on(take_calls(gateway, arguments.control.as_deref(), &kept, drain));
+    let result = runtime.block_on(async {
+        if let Some(licences) = licences {
+            gateway.license(Arc::new(licences)).await;
+        }
+        take_calls(gateway, arguments.control.as_deref(), &kept, drain).await
+    });
     // Where a second signal came, calls still stand and nobody waits for them.
     runtime.shutdown_background();
     result
+}
+
+/// The licences of the box; what does not count, and tokens beyond what they allow, are told of.
+fn licensed(places: &licences::Places, tokens: usize) -> Result<Licences> {
+    let (licences, problems) = licences::read(places)?;
+    problems.iter().for_each(|problem| warn!("{problem}"));
+    let entitlement = licences.entitlement(licences::now());
+    if let Err(error) = entitlement.check_tokens(u32::try_from(tokens).unwrap_or(u32::MAX)) {
+        warn!("{error}");
+    }
+    Ok(licences)
 }
 
 /// The ports that this configuration needs.

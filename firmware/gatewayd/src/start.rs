@@ -20,6 +20,7 @@ use base::{Pulse, Seed, limits};
 use domain::config::Config;
 use domain::defence::Defence;
 use domain::history::CallRecord;
+use domain::licence::Licences;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustls::ServerConfig;
 use sip::endpoint::{Endpoint, Listen, Transport};
@@ -103,6 +104,14 @@ impl Gateway {
         let vital = up.recv().context("the shard ended before it began")??;
         info!(?listening, "taking calls");
         Ok(Self { listening, events: vec![events], shards: vec![shard], over: Some(ended), vital })
+    }
+
+    /// From now on these licences count (P15); until it is called, nothing is metered. Calls that stand go on.
+    pub async fn license(&self, licences: Arc<Licences>) {
+        for shard in &self.events {
+            // A shard that is gone takes no call.
+            drop(shard.send(Event::Licences(Arc::clone(&licences))).await);
+        }
     }
 
     /// Waits until a shard is gone: of itself none goes before it is drained, so that is a bug.

@@ -9,7 +9,7 @@
 mod pattern;
 mod rule;
 
-pub use pattern::{Pattern, PatternError, Template, TemplateError};
+pub use pattern::{Pattern, PatternError, Search, Template, TemplateError};
 pub use rule::{
     AliasForm, CALL_RATES_KBPS, CallType, Callers, Direction, Encryption, Location, Match, Network,
     PRIORITIES, Rule, RuleState, Target,

@@ -7,14 +7,18 @@
 //!
 //! A replace string is text with groups of the pattern in it: `\1` (also `$1`, `${1}`), `\g<name>` (also `${name}`),
 //! `\0` for the whole alias; `\\` and `$$` stand for themselves.
+//!
+//! A [`Search`] is the same syntax, looked for anywhere in a text, such as that of an invitation.
 
-use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use regex::bytes::{Captures, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use std::fmt;
 
 /// Longest pattern or replace string taken, in bytes.
 pub const MAX_BYTES: usize = 250;
 /// Largest compiled pattern, in bytes.
 const COMPILED_BYTES: usize = 256 * 1024;
+/// Largest compiled search, in bytes: it goes through far longer texts than a pattern.
+const SEARCH_BYTES: usize = 64 * 1024;
 /// Largest compiled set of all patterns, in bytes.
 const SET_BYTES: usize = 64 * 1024 * 1024;
 /// Most memory one thread's search of the whole set may cache, in bytes.
@@ -92,17 +96,7 @@ impl Pattern {
     /// `template` filled from `text`; `None` if `text` does not match, or a group cut a character in two.
     #[must_use]
     pub fn replace(&self, text: &str, template: &Template) -> Option<String> {
-        let groups = self.regex.captures(text.as_bytes())?;
-        let mut out = Vec::with_capacity(text.len());
-        for piece in &template.pieces {
-            match piece {
-                Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Piece::Group(group) => {
-                    out.extend_from_slice(groups.get(*group).map_or(b"", |m| m.as_bytes()))
-                }
-            }
-        }
-        String::from_utf8(out).ok()
+        template.filled(&self.regex.captures(text.as_bytes())?)
     }
 }
 
@@ -115,6 +109,78 @@ impl fmt::Debug for Pattern {
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
         self.source == other.source
+    }
+}
+
+/// What is looked for in a longer text: not the whole of it must look so. `^` and `$` are the ends of a line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Search(Pattern);
+
+impl Search {
+    /// Compiles `source`.
+    ///
+    /// # Errors
+    /// [`PatternError`] if it is empty, too long, not in the syntax, or too large.
+    pub fn parse(source: &str) -> Result<Self, PatternError> {
+        if source.is_empty() {
+            return Err(PatternError::Empty);
+        }
+        if source.len() > MAX_BYTES {
+            return Err(PatternError::TooLong(source.len()));
+        }
+        let mut builder = RegexBuilder::new(source);
+        builder.unicode(false).multi_line(true).size_limit(SEARCH_BYTES);
+        let regex = builder.build().map_err(refusal)?;
+        Ok(Self(Pattern { source: source.to_owned(), regex }))
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0.source
+    }
+
+    /// Parses a replace string for its groups.
+    ///
+    /// # Errors
+    /// [`TemplateError`] if it is too long or names a group that is not there.
+    pub fn template(&self, source: &str) -> Result<Template, TemplateError> {
+        Template::parse(source, &self.0)
+    }
+
+    /// Whether it has a group of this name.
+    #[must_use]
+    pub fn has_group(&self, name: &str) -> bool {
+        self.0.regex.capture_names().any(|group| group == Some(name))
+    }
+
+    /// Its groups, as messages list them.
+    #[must_use]
+    pub fn groups(&self) -> String {
+        self.0.groups()
+    }
+
+    /// `template` filled from each place in `text` that looks so, at most `most` of them; each costs time linear in the
+    /// text. A group that cut a character in two gives nothing.
+    pub fn replaced(&self, text: &str, template: &Template, most: usize) -> Vec<String> {
+        self.places(text, most).filter_map(|groups| template.filled(&groups)).collect()
+    }
+
+    /// What the named groups took at each such place; a group that took no part is missing.
+    pub fn named(&self, text: &str, most: usize) -> Vec<Vec<(String, String)>> {
+        let names: Vec<_> = self.0.regex.capture_names().flatten().collect();
+        let of = |groups: Captures<'_>| {
+            let group = |name: &&str| {
+                let found = groups.name(name)?.as_bytes();
+                Some(((*name).to_owned(), String::from_utf8_lossy(found).into_owned()))
+            };
+            names.iter().filter_map(group).collect()
+        };
+        self.places(text, most).map(of).collect()
+    }
+
+    fn places<'t>(&self, text: &'t str, most: usize) -> impl Iterator<Item = Captures<'t>> {
+        self.0.regex.captures_iter(text.as_bytes()).take(most)
     }
 }
 
@@ -183,6 +249,19 @@ impl Template {
     pub fn whole() -> Self {
         Self { pieces: vec![Piece::Group(0)] }
     }
+
+    fn filled(&self, groups: &Captures<'_>) -> Option<String> {
+        let mut out = Vec::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Piece::Group(group) => {
+                    out.extend_from_slice(groups.get(*group).map_or(b"", |m| m.as_bytes()))
+                }
+            }
+        }
+        String::from_utf8(out).ok()
+    }
 }
 
 impl Pattern {
@@ -232,10 +311,14 @@ fn anchored(source: &str) -> String {
 }
 
 fn compile(source: &str) -> Result<Regex, PatternError> {
-    RegexBuilder::new(source).unicode(false).size_limit(COMPILED_BYTES).build().map_err(|error| match error {
+    RegexBuilder::new(source).unicode(false).size_limit(COMPILED_BYTES).build().map_err(refusal)
+}
+
+fn refusal(error: regex::Error) -> PatternError {
+    match error {
         regex::Error::CompiledTooBig(_) => PatternError::TooLarge,
         error => PatternError::Syntax(short(&error.to_string())),
-    })
+    }
 }
 
 /// The crate's message without the drawing of where it is.

@@ -7,6 +7,7 @@ use base::ids::CallId;
 use base::leg::HttpReply;
 use bytes::Bytes;
 use domain::config::Config;
+use domain::licence::Licences;
 use sip::endpoint::{Flow, RouteId};
 use sip::locate::Target;
 use std::net::IpAddr;
@@ -60,6 +61,8 @@ pub enum Event {
     HangUp(CallId),
     /// New calls are taken by this configuration; those that stand keep theirs.
     Configure(Arc<Config>),
+    /// From now on these licences count; calls that stand go on.
+    Licences(Arc<Licences>),
     /// Somebody wants to know how things are.
     Ask(oneshot::Sender<Status>),
     /// Take no new calls; end those that stand at the deadline.

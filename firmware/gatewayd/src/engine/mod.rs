@@ -9,6 +9,7 @@ pub mod call;
 pub mod event;
 pub mod join;
 pub mod leg;
+mod licensed;
 pub mod shard;
 pub mod sip_side;
 pub mod status;

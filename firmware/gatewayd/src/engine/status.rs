@@ -16,6 +16,7 @@ pub fn read(shard: &mut Shard, now: Instant) -> Status {
     let (slots, plane) = shard.slots();
     let calls: Vec<Call> = slots.map(|slot| call(slot, plane, now)).collect();
     let lines = calls.iter().map(ToString::to_string).collect();
+    let licences = shard.licensed.status();
     let (bugs, ended) = (shard.bugs, shard.ended.iter().cloned().collect());
     let mut departures = shard.departures;
     let parts = shard.parts();
@@ -28,6 +29,7 @@ pub fn read(shard: &mut Shard, now: Instant) -> Status {
         live: Snapshot::new(calls),
         calls: lines,
         held: BTreeMap::from([
+            ("call_licences", licences.taken),
             ("dialogs", count(gauges.dialogs)),
             ("media_ports", count(parts.ports.out())),
             ("sessions", count(gauges.sessions)),
@@ -38,12 +40,14 @@ pub fn read(shard: &mut Shard, now: Instant) -> Status {
             "transactions",
             count(gauges.server_transactions + gauges.client_transactions),
         )]),
+        licences,
         ended,
         departures: departures.into(),
         picture_latency_ms: figures.latency.map(|latency| latency.as_secs_f64() * 1_000.0),
         blocked: blocked.into_iter().map(Into::into).collect(),
         counters: BTreeMap::from([
             ("sip_dropped", dropped),
+            ("calls_without_licence", shard.licensed.refused()),
             ("internal_errors", bugs),
             ("sip_connections", count(parts.sip.connections())),
             ("sip_malformed", counters.malformed),

@@ -34,7 +34,7 @@ const fn later(kind: Kind, status: u16, phrase: &'static str, q850: u16, seconds
     Row { kind, wire: OnWire { status, phrase, q850, retry_after: Some(seconds) } }
 }
 
-const TABLE: [Row; 21] = [
+const TABLE: [Row; 22] = [
     row(Kind::HungUp, 603, "Decline", 16),
     row(Kind::Cancelled, 487, "Request Terminated", 16),
     row(Kind::NoRoute, 404, "No routing rule takes this alias", 3),
@@ -55,6 +55,8 @@ const TABLE: [Row; 21] = [
     row(Kind::ProtocolError, 400, "Bad Request", 111),
     row(Kind::Unauthorized, 403, "Authentication failed", 21),
     later(Kind::NoCapacity, 503, "Gateway is full", 34, 60),
+    // P15: another gateway may have one, and 503 sends a caller there (RFC 3261 21.5.4).
+    later(Kind::NoLicence, 503, "No call licence is free", 47, 60),
     later(Kind::Draining, 503, "Gateway is shutting down", 42, 120),
     row(Kind::InternalError, 500, "Server Internal Error", 127),
 ];
@@ -230,7 +232,7 @@ const fn class_phrase(class: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 21] = [
+    const KINDS: [Kind; 22] = [
         Kind::HungUp,
         Kind::Cancelled,
         Kind::NoRoute,
@@ -250,6 +252,7 @@ mod tests {
         Kind::ProtocolError,
         Kind::Unauthorized,
         Kind::NoCapacity,
+        Kind::NoLicence,
         Kind::Draining,
         Kind::InternalError,
     ];
@@ -278,9 +281,16 @@ mod tests {
     }
 
     #[test]
+    fn p15_a_call_without_a_licence_is_503_and_says_so() {
+        let wire = on_wire(Cause::new(Fault::Operator, Kind::NoLicence));
+        assert_eq!((wire.status, wire.phrase, wire.retry_after), (503, "No call licence is free", Some(60)));
+    }
+
+    #[test]
     fn only_what_may_pass_says_when_to_try_again() {
         let asks = |kind| on_wire(Cause::new(Fault::Gateway, kind)).retry_after.is_some();
         assert!(asks(Kind::Unreachable) && asks(Kind::Draining) && asks(Kind::NoCapacity));
+        assert!(asks(Kind::NoLicence));
         assert!(!asks(Kind::CallRejected) && !asks(Kind::InternalError));
     }
 

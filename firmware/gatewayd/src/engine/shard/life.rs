@@ -1,7 +1,7 @@
 //! How a shard's calls begin, are turned, and end.
 //!
 //! ```text
-//!  Invite ─▶ incoming: four ports, a leg, a call ─▶ guarded ─┬─ wishes ─▶ grant ─▶ endpoint, request, conference leg
+//!  Invite ─▶ incoming: four ports, a leg, a call ─▶ guarded ─┬─ wishes ─▶ grant ─▶ endpoint, request, licences, conference leg
 //!                                                   ▲  │     └─ ended ──▶ forget: all is given back
 //!                                                   └──┘ any work        panic ─▶ crashed: forget, and the caller is told
 //! ```
@@ -128,17 +128,20 @@ impl Shard {
                 self.endpoint(now, Input::Session { id: session, command });
             }
             Wish::Http { connector, request } => self.parts.joiner.fetch(&connector, id, request),
-            Wish::Join { connector, join } => match self.conference(now, &connector, join) {
-                Ok((leg, socket)) => {
-                    self.guarded(now, id, |call, plane, wishes| {
-                        call.join(now, leg, socket, plane, |wish| wishes.push(wish));
-                    });
-                    self.watch(id, Side::Conference, Port(0));
+            // Licences are taken before anything of the conference is made (P15); `forget` gives them back.
+            Wish::Join { connector, join } => {
+                match self.licensed.take(id).and_then(|()| self.conference(now, &connector, join)) {
+                    Ok((leg, socket)) => {
+                        self.guarded(now, id, |call, plane, wishes| {
+                            call.join(now, leg, socket, plane, |wish| wishes.push(wish));
+                        });
+                        self.watch(id, Side::Conference, Port(0));
+                    }
+                    Err(cause) => self.guarded(now, id, |call, plane, wishes| {
+                        call.cannot_join(now, cause, plane, |wish| wishes.push(wish));
+                    }),
                 }
-                Err(cause) => self.guarded(now, id, |call, plane, wishes| {
-                    call.cannot_join(now, cause, plane, |wish| wishes.push(wish));
-                }),
-            },
+            }
         }
     }
 
@@ -193,6 +196,7 @@ impl Shard {
         }
         self.sessions.remove(&slot.call.session);
         self.parts.plane.remove(id);
+        self.licensed.give_back(id);
         if slot.stood {
             self.parts.sip.call_ended(slot.from.0);
         } else if matches!(cause.kind, Kind::NoRoute | Kind::MeetingNotFound) {

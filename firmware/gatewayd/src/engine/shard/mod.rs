@@ -15,6 +15,7 @@ mod tests;
 use super::call::{Call, Work};
 use super::event::Event;
 use super::join::Joiner;
+use super::licensed::Licensed;
 use super::sip_side::SipSide;
 use super::status;
 use crate::control::EndedCall;
@@ -109,6 +110,8 @@ pub struct Shard {
     lingers: Option<Instant>,
     pub(super) ended: VecDeque<EndedCall>,
     pub(super) bugs: u64,
+    /// Who holds call licences.
+    pub(super) licensed: Licensed,
     pulse: Pulse,
 }
 
@@ -148,6 +151,7 @@ impl Shard {
             lingers: None,
             ended: VecDeque::new(),
             bugs: 0,
+            licensed: Licensed::default(),
             pulse: Pulse::default(),
         }
     }
@@ -212,6 +216,7 @@ impl Shard {
             }
             Event::HangUp(id) => self.turn(now, id, Work::Call(CallInput::Operator(Operator::HangUp))),
             Event::Configure(config) => self.configure(now, config),
+            Event::Licences(licences) => self.licensed.put_in_force(licences),
             Event::Ask(answer) => drop(answer.send(status::read(self, now))),
             Event::Drain { deadline } => self.drain(now, deadline),
         }

@@ -1,5 +1,7 @@
 //! A whole shard on loopback, turned by hand: what a bug in one call costs, what a flood costs, and how a drain ends.
 
+mod licences;
+
 use super::*;
 use crate::engine::call::Wish;
 use crate::media::MeetingKey;
@@ -130,6 +132,7 @@ impl Rig {
         assert_eq!(shard.parts.ports.out(), 0, "ports");
         let figures = shard.parts.plane.figures();
         assert_eq!((figures.sources, figures.sinks), (0, 0), "media");
+        assert_eq!(shard.licensed.status().taken, 0, "call licences");
         shard.handle(Instant::now() + 4 * LINGER, Event::Wake);
         assert!(shard.parts.sip.endpoint().is_idle(), "{:?}", shard.parts.sip.endpoint().gauges());
     }
