@@ -19,6 +19,11 @@ const screens = () => groups.flatMap((group) => group.screens);
 async function start() {
   window.addEventListener("hashchange", () => show());
   fold.addEventListener("click", () => unfold(fold.getAttribute("aria-expanded") !== "true"));
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    // Its address would be taken for a screen's.
+    event.preventDefault();
+    main.focus();
+  });
   api.hear("live", look);
   api.hear("link", told);
   api.hear("restart", (what) => notice(`Saved. It takes effect once the gateway is restarted: ${what}.`, "warn"));
@@ -100,8 +105,7 @@ function where() {
 
 /** Shows the screen that the address names. What the one before it heard and waited for ends. */
 async function show() {
-  // The skip link goes to an element, not to a screen.
-  if (api.session === null || location.hash === "#main") return;
+  if (api.session === null) return;
   const moved = shown !== null;
   shown?.abort();
   shown = new AbortController();
