@@ -3,7 +3,7 @@
 use crate::lab::Lab;
 use crate::process::{Process, built, eventually};
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
@@ -15,6 +15,9 @@ use std::time::Duration;
 pub const MEETING: &str = "1234567890123";
 /// The gateway's domain.
 pub const DOMAIN: &str = "meet.example.com";
+
+/// The section of a gateway that is administered.
+pub const ADMIN: (&str, &str) = ("[admin]", "listen = [\"127.0.0.1:0\"]");
 
 /// What a caller dials for `meeting`.
 #[must_use]
@@ -34,7 +37,7 @@ pub struct GatewayConfig {
     /// Chain and key for SIP over TLS.
     pub certificate: Option<(PathBuf, PathBuf)>,
     /// More lines of the sections named: `("media", "silence = \"5s\"")`; what is named as `[[devices]]` is a table of its
-    /// own.
+    /// own. With an [`ADMIN`] section the configuration is kept in a store, and administered.
     pub extra: Vec<(&'static str, String)>,
 }
 
@@ -48,6 +51,8 @@ pub struct Gateway {
     pub tcp: SocketAddr,
     /// Where it takes SIP over TLS, if it has a certificate.
     pub tls: Option<SocketAddr>,
+    /// Where it is administered, if it is.
+    pub admin: Option<SocketAddr>,
 }
 
 impl Gateway {
@@ -59,8 +64,12 @@ impl Gateway {
         let file = lab.path("gantry.toml");
         std::fs::write(&file, text(config))?;
         let control = lab.path("control");
+        let administered = config.extra.iter().any(|(section, _)| *section == ADMIN.0);
         let process = Process::start(built("gatewayd")?, |command| {
             command.arg("--config").arg(&file).arg("--control").arg(&control);
+            if administered {
+                command.arg("--store").arg(lab.path("store"));
+            }
         })?
         .with_log(lab.artefact("gateway.log"));
         let ready = process.wait_for("\"ready\":true", Duration::from_secs(20))?;
@@ -72,6 +81,7 @@ impl Gateway {
             udp: address("udp").context("no UDP address")?,
             tcp: address("tcp").context("no TCP address")?,
             tls: address("tls"),
+            admin: ready["admin"][0].as_str().and_then(|text| text.parse().ok()),
         })
     }
 
@@ -80,12 +90,27 @@ impl Gateway {
     /// # Errors
     /// If it does not answer.
     pub fn status(&self) -> Result<Value> {
+        self.ask(&json!({ "get": "status" })).context("the gateway's status")
+    }
+
+    /// Makes an administrator, as the console does.
+    ///
+    /// # Errors
+    /// If it does not answer, or refuses.
+    pub fn make_administrator(&self, name: &str, password: &str) -> Result<()> {
+        let user = json!({ "name": name, "password": password, "role": "administrator" });
+        let answer = self.ask(&json!({ "do": { "user": user } }))?;
+        ensure!(answer["done"] == "user", "no administrator was made: {answer}");
+        Ok(())
+    }
+
+    fn ask(&self, question: &Value) -> Result<Value> {
         let mut stream = UnixStream::connect(&self.control).context("the gateway's control socket")?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        stream.write_all(b"{\"get\":\"status\"}\n")?;
+        stream.write_all(format!("{question}\n").as_bytes())?;
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line)?;
-        serde_json::from_str(&line).context("the gateway's status")
+        Ok(serde_json::from_str(&line)?)
     }
 
     /// Waits until its status satisfies `check`.

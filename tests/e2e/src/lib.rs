@@ -1,9 +1,11 @@
 //! Real calls with real peers: what they need to be started, fed and judged.
 
 pub mod browser;
+pub mod devtools;
 pub mod gateway;
 pub mod impair;
 pub mod lab;
+pub mod page;
 pub mod pattern;
 pub mod picture;
 pub mod process;

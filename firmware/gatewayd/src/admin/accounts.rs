@@ -63,7 +63,7 @@ pub struct User {
     /// What they may.
     role: Role,
     /// Never shown; left out in a change, it stays.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(write_only, min_length = 10, max_length = 128)]
     password: Option<Hidden>,
 }
@@ -72,6 +72,13 @@ pub struct User {
 #[derive(Deserialize, ToSchema)]
 #[schema(value_type = String)]
 pub struct Hidden(String);
+
+/// Never its content: the field is there to be described and read, and what is answered leaves it out.
+impl Serialize for Hidden {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_none()
+    }
+}
 
 impl std::fmt::Debug for Hidden {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

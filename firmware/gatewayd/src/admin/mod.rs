@@ -161,7 +161,7 @@ pub fn routes(admin: &Arc<Admin>) -> (Router, Value) {
     let router = router
         .route(&format!("{ROOT}/openapi.json"), openapi)
         .route("/", get(page::index))
-        .route("/web/{name}", get(page::asset))
+        .route("/web/{*name}", get(page::asset))
         .fallback(|| async { Sort::NotFound.because("there is nothing at this path") })
         .method_not_allowed_fallback(|| async { Sort::Method.because("this path takes other methods") })
         .layer(from_fn_with_state(Arc::clone(admin), rate::limit))

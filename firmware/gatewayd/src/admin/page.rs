@@ -24,6 +24,35 @@ macro_rules! files {
 
 const FILES: &[Embedded] = files! {
     "index.html" => "text/html; charset=utf-8",
+    "api.js" => "text/javascript; charset=utf-8",
+    "call.js" => "text/javascript; charset=utf-8",
+    "dom.js" => "text/javascript; charset=utf-8",
+    "form.js" => "text/javascript; charset=utf-8",
+    "format.js" => "text/javascript; charset=utf-8",
+    "graph.js" => "text/javascript; charset=utf-8",
+    "icon.svg" => "image/svg+xml",
+    "inputs.js" => "text/javascript; charset=utf-8",
+    "login.js" => "text/javascript; charset=utf-8",
+    "main.js" => "text/javascript; charset=utf-8",
+    "notices.js" => "text/javascript; charset=utf-8",
+    "resource.js" => "text/javascript; charset=utf-8",
+    "schema.js" => "text/javascript; charset=utf-8",
+    "streams.js" => "text/javascript; charset=utf-8",
+    "style.css" => "text/css; charset=utf-8",
+    "screens/audit.js" => "text/javascript; charset=utf-8",
+    "screens/blocked.js" => "text/javascript; charset=utf-8",
+    "screens/calls.js" => "text/javascript; charset=utf-8",
+    "screens/dns.js" => "text/javascript; charset=utf-8",
+    "screens/firewall.js" => "text/javascript; charset=utf-8",
+    "screens/index.js" => "text/javascript; charset=utf-8",
+    "screens/live.js" => "text/javascript; charset=utf-8",
+    "screens/resources.js" => "text/javascript; charset=utf-8",
+    "screens/routing.js" => "text/javascript; charset=utf-8",
+    "screens/settings.js" => "text/javascript; charset=utf-8",
+    "screens/start.js" => "text/javascript; charset=utf-8",
+    "screens/system.js" => "text/javascript; charset=utf-8",
+    "screens/tokens.js" => "text/javascript; charset=utf-8",
+    "screens/users.js" => "text/javascript; charset=utf-8",
 };
 
 /// `/`.
@@ -31,7 +60,7 @@ pub async fn index(headers: HeaderMap) -> Response {
     file("index.html", &headers)
 }
 
-/// `/web/<name>`.
+/// `/web/<name>`, where a name may have a folder before it.
 pub async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
     file(&name, &headers)
 }

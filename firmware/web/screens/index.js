@@ -1,0 +1,23 @@
+// The list of screens, by groups. A screen is a module that exports `title`, `route`, the least `role`, and `show(root, api, context)`.
+
+import * as live from "./live.js";
+import * as calls from "./calls.js";
+import * as blocked from "./blocked.js";
+import * as routing from "./routing.js";
+import * as dns from "./dns.js";
+import * as firewall from "./firewall.js";
+import * as start from "./start.js";
+import * as settings from "./settings.js";
+import * as system from "./system.js";
+import * as users from "./users.js";
+import * as tokens from "./tokens.js";
+import * as audit from "./audit.js";
+import { connectors, accessTokens, locations, devices, sipProxies, gatekeepers, turnServers } from "./resources.js";
+
+export const groups = [
+  { title: "Now", screens: [live, calls, blocked] },
+  { title: "Routing", screens: [routing, accessTokens, connectors, locations, devices, sipProxies, gatekeepers, turnServers] },
+  { title: "Plans", screens: [dns, firewall] },
+  { title: "Box", screens: [start, settings, system] },
+  { title: "People", screens: [users, tokens, audit] },
+];
