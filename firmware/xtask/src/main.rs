@@ -99,6 +99,8 @@ fn test(arguments: &[String]) -> Result<()> {
 fn e2e(arguments: &[String]) -> Result<()> {
     setup::install(&[setup::BUILD, setup::PEERS])?;
     setup::nextest()?;
+    let pins = shell::root().join("tests/e2e/requirements.txt");
+    setup::python("trying the API: schemathesis", &pins, &shell::target().join("e2e/python"))?;
     Cargo::new("build").args(["-p", "gatewayd", "-p", "meet-sim"]).run()?;
     Cargo::new("nextest")
         .args(["run", "-p", "e2e", "--test-threads", "1", "--no-tests", "pass"])

@@ -186,20 +186,10 @@ fn newest_source() -> Result<SystemTime> {
     Ok(times.max().unwrap_or(SystemTime::UNIX_EPOCH))
 }
 
-/// The Python that has labgrid: in an environment of its own under `target`, made anew when the pins change.
+/// The Python that has labgrid.
 fn python() -> Result<PathBuf> {
     let pins = root().join("hil/requirements.txt");
-    let home = target().join("hil").join("python");
-    let (python, stamp) = (home.join("bin/python"), home.join("requirements.txt"));
-    if fs::read(&stamp).ok() == Some(fs::read(&pins)?) {
-        return Ok(python);
-    }
-    eprintln!("installing for the rig: labgrid and pytest, into {}", home.display());
-    Program::new("python3").args(["-m", "venv", "--clear"]).args([&home]).run()?;
-    let install = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes", "-r"];
-    Program::new(&python).args(install).args([&pins]).run()?;
-    fs::copy(&pins, &stamp)?;
-    Ok(python)
+    setup::python("the rig: labgrid and pytest", &pins, &target().join("hil").join("python"))
 }
 
 fn pytest(python: &Path, wish: &Wish, suite: &Suite, rig: &Path, hil: &Path) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use crate::shell::{Cargo, Program};
 use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
 
 /// Debian packages for one purpose.
 #[derive(Clone, Copy)]
@@ -24,6 +25,8 @@ pub const PEERS: Packages = Packages {
         "baresip-ffmpeg",
         "sip-tester",
         "chromium",
+        "curl",
+        "python3-venv",
         "tshark",
         "efibootguard",
         "ffmpeg",
@@ -175,6 +178,24 @@ fn install_from(set: &Packages, suite: Option<&str>) -> Result<()> {
 /// A program that may change the machine.
 fn as_root(program: &str) -> Program {
     if is_root() { Program::new(program) } else { Program::new("sudo").args([program]) }
+}
+
+/// The Python of an environment of its own in `home` that has what `pins` names, made anew when they change.
+///
+/// # Errors
+/// If there is no Python, or PyPI is not reached.
+pub fn python(purpose: &str, pins: &Path, home: &Path) -> Result<PathBuf> {
+    let (python, stamp) = (home.join("bin/python"), home.join("requirements.txt"));
+    let wanted = std::fs::read(pins).with_context(|| format!("cannot read {}", pins.display()))?;
+    if std::fs::read(&stamp).ok() == Some(wanted) {
+        return Ok(python);
+    }
+    eprintln!("installing for {purpose}, into {}", home.display());
+    Program::new("python3").args(["-m", "venv", "--clear"]).args([home]).run()?;
+    let install = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes", "-r"];
+    Program::new(&python).args(install).args([pins]).run()?;
+    std::fs::copy(pins, &stamp)?;
+    Ok(python)
 }
 
 /// Makes `cargo nextest` available.

@@ -1,5 +1,6 @@
 //! Real calls with real peers: what they need to be started, fed and judged.
 
+pub mod api;
 pub mod browser;
 pub mod devtools;
 pub mod gateway;
