@@ -109,14 +109,21 @@ impl Tab {
                 self.requests.push(parameters["request"]["url"].as_str().unwrap_or_default().to_owned());
             }
             "Runtime.exceptionThrown" => self.complaints.push(parameters["exceptionDetails"].to_string()),
-            "Runtime.consoleAPICalled" if matches!(parameters["type"].as_str(), Some("error" | "warning" | "assert")) => {
+            "Runtime.consoleAPICalled"
+                if matches!(parameters["type"].as_str(), Some("error" | "warning" | "assert")) =>
+            {
                 self.complaints.push(parameters["args"].to_string());
             }
             // Whatever the page should not do is an entry of level error; what it could do better is not.
-            "Log.entryAdded" if matches!(parameters["entry"]["level"].as_str(), Some("error" | "warning")) => {
-                self.complaints.push(format!("{} {}", parameters["entry"]["text"], parameters["entry"]["url"]));
+            "Log.entryAdded"
+                if matches!(parameters["entry"]["level"].as_str(), Some("error" | "warning")) =>
+            {
+                self.complaints
+                    .push(format!("{} {}", parameters["entry"]["text"], parameters["entry"]["url"]));
             }
-            "Page.javascriptDialogOpening" => self.complaints.push(format!("a dialog: {}", parameters["message"])),
+            "Page.javascriptDialogOpening" => {
+                self.complaints.push(format!("a dialog: {}", parameters["message"]))
+            }
             _ => {}
         }
     }
@@ -129,7 +136,10 @@ impl Drop for Tab {
         let deadline = Instant::now() + Duration::from_secs(5);
         while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
             // Its answers end when it does.
-            if matches!(self.from.recv_timeout(Duration::from_millis(50)), Err(RecvTimeoutError::Disconnected)) {
+            if matches!(
+                self.from.recv_timeout(Duration::from_millis(50)),
+                Err(RecvTimeoutError::Disconnected)
+            ) {
                 break;
             }
         }

@@ -79,7 +79,11 @@ impl Page {
         self.fill("Name", name)?;
         self.fill("Password", password)?;
         self.click("button", "Log in")?;
-        self.wait("the screens are listed", "document.querySelector('#nav a') && !document.querySelector('.login')").map(drop)
+        self.wait(
+            "the screens are listed",
+            "document.querySelector('#nav a') && !document.querySelector('.login')",
+        )
+        .map(drop)
     }
 
     /// Goes to a screen by its address.
@@ -91,7 +95,8 @@ impl Page {
         // A screen is painted when it is complete; the heading of the one before goes with it.
         self.tab.evaluate("document.querySelector('main h1')?.setAttribute('data-old', '')")?;
         self.tab.evaluate(&format!("location.hash = {}", quoted(&hash)))?;
-        self.wait(&format!("the screen {route}"), "document.querySelector('main h1:not([data-old])')").map(drop)
+        self.wait(&format!("the screen {route}"), "document.querySelector('main h1:not([data-old])')")
+            .map(drop)
     }
 
     /// Waits until `expression` is true in the page, and returns it.
@@ -110,7 +115,9 @@ impl Page {
         if seen.is_null() {
             let text = self.text("body")?;
             let picture = self.picture("failed").is_ok();
-            anyhow::bail!("{what}: not within {PATIENCE_MS} ms (picture kept: {picture}); the page says:\n{text}");
+            anyhow::bail!(
+                "{what}: not within {PATIENCE_MS} ms (picture kept: {picture}); the page says:\n{text}"
+            );
         }
         Ok(seen)
     }
@@ -129,7 +136,8 @@ impl Page {
     /// # Errors
     /// If there is none.
     pub fn text(&mut self, selector: &str) -> Result<String> {
-        let text = self.tab.evaluate(&format!("document.querySelector({})?.innerText ?? null", quoted(selector)))?;
+        let text =
+            self.tab.evaluate(&format!("document.querySelector({})?.innerText ?? null", quoted(selector)))?;
         text.as_str().map(str::to_owned).with_context(|| format!("there is no {selector}"))
     }
 
@@ -161,7 +169,10 @@ impl Page {
     /// If there is no such field.
     pub fn fill(&mut self, label: &str, text: &str) -> Result<()> {
         let find = labelled(label);
-        let select = format!("(() => {{ const field = {find}; field.focus(); field.select?.(); if (!{}) field.value = ''; return true; }})()", quoted(text));
+        let select = format!(
+            "(() => {{ const field = {find}; field.focus(); field.select?.(); if (!{}) field.value = ''; return true; }})()",
+            quoted(text)
+        );
         self.wait(&format!("the field {label:?}"), &select)?;
         self.write(text)
     }
@@ -202,14 +213,14 @@ impl Page {
     /// # Errors
     /// If the browser refuses, or the key is not known here.
     pub fn press(&mut self, key: &str) -> Result<()> {
-        let (code, text) = match key {
+        let (number, text) = match key {
             "Tab" => (9, None),
             "Enter" => (13, Some("\r")),
             "Escape" => (27, None),
-            "Space" => (32, Some(" ")),
+            " " => (32, Some(" ")),
             _ => anyhow::bail!("the key {key} is not known here"),
         };
-        let mut event = json!({ "type": if text.is_some() { "keyDown" } else { "rawKeyDown" }, "key": key, "code": key, "windowsVirtualKeyCode": code });
+        let mut event = json!({ "type": if text.is_some() { "keyDown" } else { "rawKeyDown" }, "key": key, "windowsVirtualKeyCode": number });
         if let Some(text) = text {
             event["text"] = json!(text);
         }
@@ -277,7 +288,9 @@ impl Page {
     /// # Errors
     /// If there is no picture.
     pub fn picture(&mut self, name: &str) -> Result<()> {
-        let shot = self.tab.call("Page.captureScreenshot", &json!({ "format": "png", "captureBeyondViewport": true }))?;
+        let shot = self
+            .tab
+            .call("Page.captureScreenshot", &json!({ "format": "png", "captureBeyondViewport": true }))?;
         let png = STANDARD.decode(shot["data"].as_str().unwrap_or_default())?;
         std::fs::write(self.pictures.join(format!("{name}.png")), png).context("cannot keep the picture")
     }
@@ -287,7 +300,9 @@ impl Page {
     /// # Errors
     /// If the browser does not say.
     pub fn overhang(&mut self) -> Result<i64> {
-        let wider = self.tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")?;
+        let wider = self
+            .tab
+            .evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")?;
         wider.as_i64().context("a width")
     }
 
