@@ -88,7 +88,7 @@ function streamPart() {
     graphs.bps.update(looks.map((one) => one.bps), rate(stream.bps));
     graphs.loss.update(looks.map((one) => one.loss), `${stream.loss_percent.toFixed(1)} %`);
     graphs.jitter.update(looks.map((one) => one.jitter), `${stream.jitter_ms.toFixed(1)} ms`);
-    say(picture, stream.resolution ? `${stream.resolution.join("\u00d7")} at ${(stream.fps ?? 0).toFixed(0)}/s` : "\u2013");
+    say(picture, stream.resolution?.[0] > 0 ? `${stream.resolution.join("\u00d7")} at ${(stream.fps ?? 0).toFixed(0)}/s` : "\u2013");
     say(roundTrip, stream.round_trip_ms === null ? "\u2013" : `${stream.round_trip_ms.toFixed(1)} ms`);
     loss.classList.toggle("bad", stream.loss_percent >= 5);
   };

@@ -1,5 +1,6 @@
 // A form made of fields: its labels and hints, its values as a body, and problems at the fields that they are about.
 
+import { Problem } from "./api.js";
 import { button, fill, freshId, h } from "./dom.js";
 import { inputOf } from "./inputs.js";
 import { collectionsOf, fieldsOf } from "./schema.js";
@@ -33,6 +34,7 @@ export function makeForm({ fields, names = {}, value, resource = () => "", saveT
     clear(summary, inputs);
     submitter.disabled = true;
     try {
+      check(inputs);
       await save(read(fields, inputs));
     } catch (problem) {
       show(problem);
@@ -84,6 +86,16 @@ function read(fields, inputs) {
   return body;
 }
 
+/** What can be seen without asking the box: what is needed and missing, and what is no number. */
+function check(inputs) {
+  const wrong = [...inputs].flatMap(([path, { field, read: value }]) => {
+    const written = value();
+    if (written === undefined) return field.required ? [{ resource: "", field: path, message: "is missing" }] : [];
+    return field.sort === "number" && typeof written !== "number" ? [{ resource: "", field: path, message: "is no whole number" }] : [];
+  });
+  if (wrong.length > 0) throw new Problem({ status: 0, detail: "it can't be sent as it is", errors: wrong });
+}
+
 function clear(summary, inputs) {
   fill(summary);
   for (const { error, input } of inputs.values()) {
@@ -96,7 +108,8 @@ function clear(summary, inputs) {
 function showProblem(problem, resource, summary, inputs) {
   const errors = problem.errors ?? [];
   const listed = errors.map((error) => errorLine(error, resource, inputs));
-  fill(summary, h("p", {}, problem.message), listed.length === 0 ? null : h("ul", {}, listed));
+  if (listed.length === 0) fill(summary, h("p", {}, problem.message));
+  else fill(summary, h("p", {}, "Nothing is saved yet:"), h("ul", {}, listed));
   const first = errors.map((error) => ours(error, resource, inputs)).find((input) => input);
   for (const { input } of inputs.values()) {
     const fold = input.closest("details");
@@ -118,7 +131,7 @@ function errorLine(error, resource, inputs) {
   const text = row && input.each ? `line ${Number(row[1]) + 1} ${error.message}` : error.message;
   input.error.append(h("span", {}, text), " ");
   input.input.setAttribute("aria-invalid", "true");
-  return h("li", {}, button(`${input.field.label}: ${text}`, () => input.input.focus(), { class: "quiet" }));
+  return h("li", {}, button(`${input.field.label} ${text}`, () => input.input.focus(), { class: "quiet" }));
 }
 
 /** An error of another resource, with a link to it. */

@@ -114,10 +114,13 @@ async function show() {
   const screen = screens().find((one) => one.route === route && api.may(one.role));
   const root = h("div", { class: `screen ${route}` });
   mark();
-  const context = { path, signal, go: (...parts) => {
+  const go = (...parts) => {
+    // Whoever is elsewhere by now stays there.
+    if (signal.aborted) return;
     if (place(...parts) === location.hash) show();
     else location.hash = place(...parts);
-  }, again: () => signal.aborted || show() };
+  };
+  const context = { path, signal, go, again: () => signal.aborted || again() };
   try {
     if (!screen) throw new Error("There is no such screen, or it is not for your role.");
     await screen.show(root, api, context);
@@ -129,14 +132,23 @@ async function show() {
   put(root, moved);
 }
 
+/** Shows what somebody changed, unless something is being done on the screen. */
+function again() {
+  const active = document.activeElement;
+  const busy = document.querySelector("dialog") !== null || (main.contains(active) && active !== main && active.localName !== "h1");
+  if (busy) notice("The configuration was changed; this screen shows it as it was before.", "warn");
+  else show();
+}
+
 function put(root, moved) {
-  const before = main.querySelector("h1")?.textContent;
+  const old = main.querySelector("h1");
+  const before = old === document.activeElement ? null : old?.textContent;
   fill(main, root);
   const heading = root.querySelector("h1");
   document.title = `${heading?.textContent ?? ""} \u2013 Gantry`;
   if (moved && heading?.textContent !== before) {
     heading?.focus();
-    scrollTo(0, 0);
+    if (old?.textContent !== heading?.textContent) scrollTo(0, 0);
   }
 }
 

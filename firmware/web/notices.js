@@ -10,6 +10,7 @@ const MOST = 4;
 /** Tells something in a corner; readers of the screen hear it. */
 export function notice(text, kind = "good") {
   const list = document.getElementById("notices");
+  for (const same of [...list.children]) if (same.firstChild.textContent === text) same.remove();
   const note = h("div", { class: `notice ${kind}` }, h("span", {}, text));
   note.append(button("Close", () => note.remove(), { class: "quiet" }));
   list.append(note);
@@ -25,14 +26,14 @@ export function trouble(problem, again) {
 
 /**
  * Asks. Each answer is `{ text, kind, act }`; `act` may refuse by a problem, which is then shown in the dialog by `explain`. The answer of a dialog that is
- * left with Escape is `false`.
+ * left is `false`.
  */
-export function ask({ title, body, answers, explain = (problem) => problem.message }) {
+export function ask({ title, body, answers, explain = (problem) => problem.message, leave = "Cancel", broad = false }) {
   const id = freshId("ask");
   return new Promise((resolve) => {
     const told = h("div", { role: "alert" });
     let given = false;
-    const dialog = h("dialog", { "aria-labelledby": id, on: { close: () => {
+    const dialog = h("dialog", { "aria-labelledby": id, class: broad ? "broad" : null, on: { close: () => {
       dialog.remove();
       resolve(given);
     } } });
@@ -48,7 +49,7 @@ export function ask({ title, body, answers, explain = (problem) => problem.messa
     const buttons = answers.map((one) => button(one.text, answer(one), { class: one.kind ?? null }));
     dialog.append(
       h("h2", { id }, title), h("div", {}, body), told,
-      h("div", { class: "bar" }, buttons, button("Cancel", () => dialog.close(), { class: "quiet" })),
+      h("div", { class: "bar" }, buttons, button(leave, () => dialog.close(), { class: "quiet" })),
     );
     document.body.append(dialog);
     dialog.showModal();

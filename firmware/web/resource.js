@@ -29,8 +29,7 @@ async function showList(root, api, kind, context) {
     h("p", { class: "soft" }, kind.intro),
     table({ caption: kind.title, columns: [named, ...kind.columns], rows: items, empty: kind.empty ?? `There is no ${kind.one} yet.` }),
   );
-  // Somebody else's change is shown as well, unless something is being done here.
-  api.hear("changed", () => document.querySelector("dialog") ?? context.again(), context.signal);
+  api.hear("changed", () => context.again(), context.signal);
 }
 
 async function showEditor(root, api, kind, name, context) {

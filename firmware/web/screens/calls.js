@@ -1,8 +1,9 @@
 // Calls: those that stand, and those that are over, with why they ended.
 
 import { endCall } from "../call.js";
-import { button, facts, fill, h, place, table } from "../dom.js";
+import { button, facts, fill, h, table } from "../dom.js";
 import { callerOf, duration, moment, rate, words } from "../format.js";
+import { ask } from "../notices.js";
 import { callsOf } from "../streams.js";
 
 export const title = "Calls";
@@ -28,7 +29,7 @@ const over = [
   { title: "Meeting", cell: (record) => record.call.meeting?.id ?? "" },
   { title: "Lasted", cell: (record) => duration(record.seconds), number: true },
   { title: "Ended by", cell: (record) => `${record.fault}: ${spaced(record.cause)}` },
-  { title: "", cell: (record) => h("details", {}, h("summary", {}, "How it stood"), detail(record)), wide: true },
+  { title: "", cell: (record) => button("How it stood", () => showEnd(record), { class: "small", "aria-label": `How the call of ${callerOf(record.call)} stood` }) },
 ];
 
 /** Shows both lists. */
@@ -52,7 +53,7 @@ export async function show(root, api, context) {
     paint(seen);
     const ended = callsOf(seen).length < count;
     count = callsOf(seen).length;
-    if (ended && !past.querySelector("details[open]")) more(api, records, past, true).catch(() => {});
+    if (ended && !past.contains(document.activeElement)) more(api, records, past, true).catch(() => {});
   }, context.signal);
 }
 
@@ -69,7 +70,8 @@ async function more(api, records, past, anew = false) {
   );
 }
 
-function detail({ began, call }) {
+/** How a call stood when it ended. */
+function showEnd({ began, call }) {
   const streams = call.legs.flatMap((leg, index) => leg.streams.map((stream) => ({ leg: index === 0 ? "Caller" : "Conference", protocol: words(leg.protocol), ...stream })));
   const columns = [
     { title: "Leg", cell: (stream) => `${stream.leg} by ${stream.protocol}` },
@@ -78,10 +80,10 @@ function detail({ began, call }) {
     { title: "Bitrate", cell: (stream) => rate(stream.bps), number: true },
     { title: "Packets", cell: (stream) => stream.packets, number: true },
     { title: "Lost", cell: (stream) => stream.lost, number: true },
-    { title: "Picture", cell: (stream) => (stream.resolution ? stream.resolution.join("\u00d7") : "\u2013") },
   ];
-  const rule = call.rule && h("a", { href: place("call-routing-rules", call.rule) }, call.rule);
-  return h("div", {}, facts([["Began", moment(began)], ["From", call.caller], ["Rule", rule], ["Layout", call.layout]]), table({ caption: "Streams when it ended", columns, rows: streams, empty: "It had no streams." }));
+  const told = facts([["Began", moment(began)], ["From", call.caller], ["Rule", call.rule], ["Layout", call.layout]]);
+  const body = [told, table({ caption: "Streams when it ended", columns, rows: streams, empty: "It had no streams." })];
+  ask({ title: `The call of ${callerOf(call)}`, body, answers: [], leave: "Close", broad: true });
 }
 
 /** `HungUp` is "hung up". */

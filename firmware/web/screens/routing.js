@@ -32,7 +32,7 @@ export async function show(root, api, context) {
     list,
     tryBox(api, form, paint),
   );
-  api.hear("changed", () => root.contains(document.activeElement) || context.again(), context.signal);
+  api.hear("changed", () => context.again(), context.signal);
   return undefined;
 }
 

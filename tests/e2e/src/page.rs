@@ -213,14 +213,14 @@ impl Page {
     /// # Errors
     /// If the browser refuses, or the key is not known here.
     pub fn press(&mut self, key: &str) -> Result<()> {
-        let (code, text) = match key {
+        let (number, text) = match key {
             "Tab" => (9, None),
             "Enter" => (13, Some("\r")),
             "Escape" => (27, None),
-            "Space" => (32, Some(" ")),
+            " " => (32, Some(" ")),
             _ => anyhow::bail!("the key {key} is not known here"),
         };
-        let mut event = json!({ "type": if text.is_some() { "keyDown" } else { "rawKeyDown" }, "key": key, "code": key, "windowsVirtualKeyCode": code });
+        let mut event = json!({ "type": if text.is_some() { "keyDown" } else { "rawKeyDown" }, "key": key, "windowsVirtualKeyCode": number });
         if let Some(text) = text {
             event["text"] = json!(text);
         }

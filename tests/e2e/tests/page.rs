@@ -103,16 +103,15 @@ async fn the_live_view_shows_a_call_with_its_streams_and_graphs_that_move() -> R
     println!("the live view with a call was usable {first:.0} ms after it was asked for");
 
     // It is ended here, once that is confirmed, and then stands in the history.
-    page.click("button", "End the call of room@127.0.0.1")
-        .or_else(|_| page.click(".call .danger", "End call"))?;
+    page.click("button", "End the call of room@127.0.0.1")?;
     page.picture("live-end")?;
     page.click("dialog button", "End call")?;
     room.wait_closed(PATIENCE)?;
     page.wait_text("No call stands.")?;
     page.go("calls")?;
     page.wait_text("Operator:")?;
-    page.click("summary", "How it stood")?;
-    page.wait_text("1280×720")?;
+    page.click("button", "How the call of room@127.0.0.1 stood")?;
+    page.wait("ten streams of its legs", "document.querySelectorAll('dialog tbody tr').length >= 6")?;
     page.picture("calls")?;
     page.was_good(&[])
 }
@@ -175,8 +174,8 @@ async fn a_rule_is_made_with_its_error_at_its_field_and_takes_an_alias_until_it_
     page.fill("Alias", "")?;
     page.click("button", "Try")?;
     page.wait(
-        "what can't be tried is told at its field",
-        "document.querySelector('.try .error').innerText !== ''",
+        "what is missing is told at its field",
+        "document.querySelector('.try .error').innerText === 'is missing'",
     )?;
 
     // Removed, once that is confirmed, it is gone.
@@ -199,6 +198,8 @@ async fn p2_a_tokens_value_is_dropped_as_a_file_and_never_in_the_page_again() ->
     const VALUE: &str = "a-value-that-nobody-may-see";
     let (_scene, mut page) = set("page-tokens", None).await?;
     page.log_in()?;
+    // A rule that names no token means the only one; with a second one it has to say which.
+    ensure!(page.api("PATCH", "/call-routing-rules/meetings", &json!({ "token": "test" }))?["status"] == 200);
     page.go("access-tokens/")?;
     page.fill("Name", "tenant b")?;
     page.choose("Trust", "Untrusted")?;
@@ -228,7 +229,7 @@ async fn p2_a_tokens_value_is_dropped_as_a_file_and_never_in_the_page_again() ->
     page.go("access-tokens/tenant%20b")?;
     page.choose("Trust", "Trusted")?;
     page.click("button", "Save")?;
-    page.wait_text("Access token tenant b is saved.")?;
+    page.wait("the list again", "document.querySelector('main h1').innerText === 'Access tokens'")?;
     page.go("call-routing-rules/meetings")?;
     page.choose("Token", "tenant b")?;
     page.click("button", "Save")?;
@@ -300,7 +301,7 @@ async fn somebody_logs_in_and_makes_a_rule_by_keyboard_alone() -> Result<()> {
     page.tab_to("Priority")?;
     page.write("7")?;
     page.tab_to("H.323")?;
-    page.press("Space")?;
+    page.press(" ")?;
     page.tab_to("Regex")?;
     page.write("7.*")?;
     page.tab_to("Save")?;

@@ -105,3 +105,53 @@ pub fn secured(mut response: Response) -> Response {
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(file: &Embedded) -> &str {
+        std::str::from_utf8(file.bytes).unwrap()
+    }
+
+    /// What stands in quotation marks after each `before`.
+    fn quoted<'a>(text: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> {
+        text.split(before).skip(1).filter_map(|rest| rest.split('"').next())
+    }
+
+    /// The name of `path`, as `of` imports it.
+    fn beside(of: &str, path: &str) -> String {
+        let folder = of.rsplit_once('/').map_or("", |(folder, _)| folder);
+        match (path.strip_prefix("../"), path.strip_prefix("./")) {
+            (Some(above), _) => above.to_owned(),
+            (None, Some(beside)) if folder.is_empty() => beside.to_owned(),
+            (None, Some(beside)) => format!("{folder}/{beside}"),
+            (None, None) => path.trim_start_matches("/web/").to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_file_that_the_page_names_is_embedded_and_the_whole_is_small() {
+        let there = |name: &str| FILES.iter().any(|file| file.name == name);
+        for file in FILES {
+            let imports = quoted(text(file), "from \"").chain(quoted(text(file), "import(\""));
+            let named = imports.chain(quoted(text(file), "\"/web/")).map(|path| beside(file.name, path));
+            for name in named {
+                assert!(there(&name), "{} names {name}, which is not embedded", file.name);
+            }
+        }
+        let bytes: usize = FILES.iter().map(|file| file.bytes.len()).sum();
+        assert!(bytes < 150 * 1024, "the page has {bytes} bytes");
+    }
+
+    #[test]
+    fn what_others_chose_to_be_called_never_becomes_markup() {
+        for file in FILES.iter().filter(|file| file.name.ends_with(".js")) {
+            for way in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "setHTML"]
+            {
+                assert!(!text(file).contains(way), "{} uses {way}", file.name);
+            }
+            assert!(text(file).starts_with("// "), "{} does not say what it is in its first line", file.name);
+        }
+    }
+}
