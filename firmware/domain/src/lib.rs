@@ -14,6 +14,7 @@
 
 pub mod appliance;
 pub mod call;
+pub mod certificate;
 pub mod config;
 pub mod defence;
 pub mod firewall;
