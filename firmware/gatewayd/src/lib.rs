@@ -5,6 +5,7 @@
 //!            └────▶ control socket, signals
 //! ```
 
+pub mod certificates;
 pub mod control;
 pub mod engine;
 pub mod log;

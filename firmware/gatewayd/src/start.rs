@@ -1,5 +1,6 @@
 //! From a configuration to running shards.
 
+use crate::certificates::Credentials;
 use crate::control;
 use crate::engine::event::Event;
 use crate::engine::join::{Joiner, Whereabouts};
@@ -56,7 +57,8 @@ pub(crate) struct Bound {
     udp: Vec<Udp>,
     tcp: Vec<std::net::TcpListener>,
     tls: Vec<std::net::TcpListener>,
-    server: Option<Arc<ServerConfig>>,
+    server: Arc<ServerConfig>,
+    credentials: Credentials,
 }
 
 /// A running gateway.
@@ -71,13 +73,22 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts everything.
+    /// Starts everything, with what the configuration's files hold to prove itself by.
     ///
     /// # Errors
     /// If an address is taken, a file cannot be read or a thread cannot be started; nothing runs then.
     pub fn start(config: Arc<Config>) -> Result<Self> {
+        Self::start_with(config, Credentials::default())
+    }
+
+    /// Starts everything. What is replaced in `credentials` later is used from then on; where the configuration names files,
+    /// theirs are taken first.
+    ///
+    /// # Errors
+    /// If an address is taken, a file cannot be read or a thread cannot be started; nothing runs then.
+    pub fn start_with(config: Arc<Config>, credentials: Credentials) -> Result<Self> {
         raise_descriptors();
-        let bound = bind(&config)?;
+        let bound = bind(&config, credentials)?;
         let listening = bound.listening()?;
         let (sender, receiver) = mpsc::channel(EVENTS);
         let events = sender.clone();
@@ -153,7 +164,7 @@ impl Bound {
     }
 }
 
-pub(crate) fn bind(config: &Config) -> Result<Bound> {
+pub(crate) fn bind(config: &Config, credentials: Credentials) -> Result<Bound> {
     let udp = config
         .sip
         .udp
@@ -169,9 +180,12 @@ pub(crate) fn bind(config: &Config) -> Result<Bound> {
         };
         addresses.iter().map(one).collect()
     };
-    let files = config.sip.certificate.as_ref();
-    let server = files.map(|files| tls::server(&files.chain, &files.key)).transpose()?;
-    Ok(Bound { udp, tcp: listen(&config.sip.tcp, "TCP")?, tls: listen(&config.sip.tls, "TLS")?, server })
+    if let Some(files) = &config.sip.certificate {
+        credentials.tls.replace(tls::from_files(&files.chain, &files.key)?);
+    }
+    let server = tls::server(&credentials.tls)?;
+    let (tcp, tls) = (listen(&config.sip.tcp, "TCP")?, listen(&config.sip.tls, "TLS")?);
+    Ok(Bound { udp, tcp, tls, server, credentials })
 }
 
 /// Makes the shard, inside its own runtime.
@@ -197,9 +211,15 @@ pub(crate) fn shard(
         events: sender.clone(),
     };
     accept(&connections, bound.tcp, None)?;
-    accept(&connections, bound.tls, bound.server)?;
+    accept(&connections, bound.tls, Some(bound.server))?;
     let sip = SipSide::new(endpoint, bound.udp, dialer, Defence::new(config.defence.clone()), &poller)?;
-    let joiner = Joiner::new(&config, whereabouts(&config, epoch), &leave_by, sender)?;
+    let joiner = Joiner::new(
+        &config,
+        whereabouts(&config, epoch),
+        &leave_by,
+        sender,
+        bound.credentials.gateway_token,
+    )?;
     let (seed, ports) = (random_seed()?, media_ports(&config)?);
     let parts = Parts { config, epoch, sip, plane, reports, ports, advertised, joiner, poller, events, seed };
     Ok(Shard::new(parts))

@@ -110,6 +110,7 @@ pub const DOORS: &[(&str, &[&str], &str)] = &[
     ("rtcp-types", &["rtp"], "packets are read in one place"),
     ("str0m", &["webrtc", "meet-sim", "bench"], "it changes with each release, so one crate wraps it"),
     ("x509-parser", &["domain", "meet-sim"], "certificates are judged in one place"),
+    ("ring", &["gatewayd"], "secrets are sealed where they are kept"),
     ("sled", &["store"], "the daemon alone owns the store, and the store the index"),
     (
         "nix",

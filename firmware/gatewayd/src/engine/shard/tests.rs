@@ -1,6 +1,7 @@
 //! A whole shard on loopback, turned by hand: what a bug in one call costs, what a flood costs, and how a drain ends.
 
 use super::*;
+use crate::certificates::Credentials;
 use crate::engine::call::Wish;
 use crate::media::MeetingKey;
 use crate::start;
@@ -44,7 +45,7 @@ impl Rig {
              [[rules]]\nname = \"meetings\"\npriority = 100\n"
         );
         let config = Arc::new(Config::parse("test", &text).expect("a configuration"));
-        let bound = start::bind(&config).expect("ports");
+        let bound = start::bind(&config, Credentials::default()).expect("ports");
         let listening = bound.listening().expect("addresses");
         let (events, receiver) = mpsc::channel(16);
         let shard = start::shard(config, bound, events.clone(), receiver).expect("a shard");
