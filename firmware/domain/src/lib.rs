@@ -15,6 +15,7 @@
 pub mod api;
 pub mod appliance;
 pub mod call;
+pub mod certificate;
 pub mod config;
 pub mod defence;
 pub mod firewall;

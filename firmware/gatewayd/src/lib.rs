@@ -7,6 +7,7 @@
 //! ```
 
 pub mod admin;
+pub mod certificates;
 pub mod configuration;
 pub mod control;
 pub mod engine;

@@ -5,7 +5,9 @@ use base::Pulse;
 use domain::config::Config;
 use domain::firewall::{Plan, served};
 use domain::licence::Licences;
-use gatewayd::configuration::{Configuration, DataKey, Secrets};
+use gatewayd::admin::Trust;
+use gatewayd::certificates::{Credentials, DataKey};
+use gatewayd::configuration::{Configuration, Secrets};
 use gatewayd::control::Drain;
 use gatewayd::{licences, log, start::Gateway};
 use linux::vital::{Part, Service};
@@ -54,7 +56,7 @@ enum Kept {
     /// It was read from a file, and stays as it is.
     File(Arc<Config>),
     /// It is kept in this folder, and may change.
-    Store(Arc<Configuration>, PathBuf),
+    Store(Arc<Configuration>, PathBuf, Box<Trust>),
 }
 
 /// What is to be done with the configuration.
@@ -120,11 +122,14 @@ fn run(arguments: &Arguments) -> Result<()> {
     if matches!(arguments.purpose, Purpose::Run)
         && let Some(folder) = &arguments.store
     {
-        let mut configuration = open(folder, arguments.config.as_deref())?;
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let key = Arc::new(DataKey::load(&folder.join("data.key"))?);
+        let mut configuration = open(folder, &key, arguments.config.as_deref())?;
         if let Some(copy) = &arguments.copy {
             configuration = configuration.with_copy(copy.clone());
         }
-        return serve(arguments, Kept::Store(Arc::new(configuration), folder.clone()));
+        let trust = Box::new(Trust::open(folder, &key, Credentials::default())?);
+        return serve(arguments, Kept::Store(Arc::new(configuration), folder.clone(), trust));
     }
     let path = arguments.config.as_ref().with_context(|| format!("--config <file> is missing\n{HELP}"))?;
     let config = Config::parse(&path.display().to_string(), &read(path)?)?;
@@ -145,16 +150,12 @@ fn read(path: &Path) -> Result<String> {
 }
 
 /// The configuration that is kept in `folder`; a new one begins with the file at `first`.
-fn open(folder: &Path, first: Option<&Path>) -> Result<Configuration> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let key = folder.join("data.key");
-    let key =
-        DataKey::of_file(&key).with_context(|| format!("the key of what is sealed, {}", key.display()))?;
+fn open(folder: &Path, key: &Arc<DataKey>, first: Option<&Path>) -> Result<Configuration> {
     let text =
         first.filter(|path| path.exists()).map(|path| anyhow::Ok((path.display().to_string(), read(path)?)));
     let text = text.transpose()?;
     let first = text.as_ref().map(|(name, text)| (&**name, &**text));
-    let (configuration, opened) = Configuration::open(folder, Secrets::new(key), first)?;
+    let (configuration, opened) = Configuration::open(folder, Secrets::new(Arc::clone(key)), first)?;
     log::start(&configuration.now().log);
     if let Index::Made(why) = opened.index {
         info!(why, "the store's index was made from its truth");
@@ -166,22 +167,31 @@ fn open(folder: &Path, first: Option<&Path>) -> Result<Configuration> {
 fn serve(arguments: &Arguments, kept: Kept) -> Result<()> {
     let config = match &kept {
         Kept::File(config) => {
+            if !config.sip.tls.is_empty() && config.sip.certificate.is_none() {
+                bail!(
+                    "sip.tls needs certificate and key; add both, or remove it: without --store none can be uploaded"
+                );
+            }
             log::start(&config.log);
             Arc::clone(config)
         }
-        Kept::Store(configuration, _) => configuration.now(),
+        Kept::Store(configuration, ..) => configuration.now(),
+    };
+    let credentials = match &kept {
+        Kept::File(_) => Credentials::default(),
+        Kept::Store(_, _, trust) => trust.credentials().clone(),
     };
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
     let drain = config.gateway.drain;
     let licences =
         arguments.licences.as_ref().map(|places| licensed(places, config.tokens.len())).transpose()?;
-    let gateway = Gateway::start(config)?;
+    let gateway = Gateway::start_with(config, credentials)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         if let Some(licences) = licences {
             gateway.license(Arc::new(licences)).await;
         }
-        take_calls(gateway, arguments.control.as_deref(), &kept, drain).await
+        take_calls(gateway, arguments.control.as_deref(), kept, drain).await
     });
     // Where a second signal came, calls still stand and nobody waits for them.
     runtime.shutdown_background();
@@ -220,21 +230,18 @@ fn is_up(gateway: &Gateway) -> Result<()> {
 }
 
 /// Until it is told to end, then until its calls have.
-async fn take_calls(
-    mut gateway: Gateway,
-    control: Option<&Path>,
-    kept: &Kept,
-    drain: Duration,
-) -> Result<()> {
+async fn take_calls(mut gateway: Gateway, control: Option<&Path>, kept: Kept, drain: Duration) -> Result<()> {
     let asked = Arc::new(Drain::new(drain));
-    let configuration = match kept {
+    let configuration = match &kept {
         Kept::File(_) => None,
-        Kept::Store(configuration, _) => Some(Arc::clone(configuration)),
+        Kept::Store(configuration, ..) => Some(Arc::clone(configuration)),
     };
     let questions = gateway.asked(Arc::clone(&asked), configuration);
     let administration = match kept {
         Kept::File(_) => Vec::new(),
-        Kept::Store(configuration, folder) => gateway.administer(configuration, folder, questions.clone())?,
+        Kept::Store(configuration, folder, trust) => {
+            gateway.administer(&configuration, &folder, *trust, questions.clone())?
+        }
     };
     if let Some(path) = control {
         gateway.control(path, questions)?;

@@ -1,6 +1,7 @@
 //! From a configuration to running shards.
 
-use crate::admin::{self, Admin, History};
+use crate::admin::{self, Admin, History, Trust};
+use crate::certificates::Credentials;
 use crate::configuration::Configuration;
 use crate::control::{self, Asked};
 use crate::engine::event::Event;
@@ -60,7 +61,8 @@ pub(crate) struct Bound {
     udp: Vec<Udp>,
     tcp: Vec<std::net::TcpListener>,
     tls: Vec<std::net::TcpListener>,
-    server: Option<Arc<ServerConfig>>,
+    server: Arc<ServerConfig>,
+    credentials: Credentials,
 }
 
 /// A running gateway.
@@ -71,18 +73,28 @@ pub struct Gateway {
     pub events: Vec<mpsc::Sender<Event>>,
     shards: Vec<JoinHandle<Result<()>>>,
     over: Option<mpsc::Receiver<CallRecord>>,
+    credentials: Credentials,
     /// What must live, by name: each shard's loop, which signals and carries, its workers, and the control socket's loop.
     pub vital: Vec<(String, Pulse)>,
 }
 
 impl Gateway {
-    /// Starts everything.
+    /// Starts everything, with what the configuration's files hold to prove itself by.
     ///
     /// # Errors
     /// If an address is taken, a file cannot be read or a thread cannot be started; nothing runs then.
     pub fn start(config: Arc<Config>) -> Result<Self> {
+        Self::start_with(config, Credentials::default())
+    }
+
+    /// Starts everything. What is replaced in `credentials` later is used from then on; where the configuration names files,
+    /// theirs are taken first.
+    ///
+    /// # Errors
+    /// If an address is taken, a file cannot be read or a thread cannot be started; nothing runs then.
+    pub fn start_with(config: Arc<Config>, credentials: Credentials) -> Result<Self> {
         raise_descriptors();
-        let bound = bind(&config)?;
+        let bound = bind(&config, credentials.clone())?;
         let listening = bound.listening()?;
         let (sender, receiver) = mpsc::channel(EVENTS);
         let events = sender.clone();
@@ -103,7 +115,14 @@ impl Gateway {
         })?;
         let vital = up.recv().context("the shard ended before it began")??;
         info!(?listening, "taking calls");
-        Ok(Self { listening, events: vec![events], shards: vec![shard], over: Some(ended), vital })
+        Ok(Self {
+            listening,
+            events: vec![events],
+            shards: vec![shard],
+            over: Some(ended),
+            credentials,
+            vital,
+        })
     }
 
     /// From now on these licences count (P15); until it is called, nothing is metered. Calls that stand go on.
@@ -168,16 +187,21 @@ impl Gateway {
         &mut self,
         configuration: &Arc<Configuration>,
         folder: &Path,
+        trust: Trust,
         asked: Asked,
     ) -> Result<Vec<SocketAddr>> {
         let config = configuration.now();
         let listeners = admin::bind(&config.admin.listen)?;
         let addresses = listeners.addresses()?;
-        let tls = if addresses.is_empty() { None } else { Some(admin::certificate(&config, folder)?) };
+        let tls = if addresses.is_empty() {
+            None
+        } else {
+            Some(admin::certificate(&config, folder, &self.credentials.tls)?)
+        };
         let (live, seen) = watch::channel(Arc::default());
         let history = History::open(folder);
         let administration =
-            Arc::new(Admin::new(Arc::clone(configuration), self.events.clone(), history, seen));
+            Arc::new(Admin::new(Arc::clone(configuration), self.events.clone(), history, trust, seen));
         let over = self.over.take().context("the administration is served already")?;
         std::thread::Builder::new().name("admin".into()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -205,7 +229,7 @@ impl Bound {
     }
 }
 
-pub(crate) fn bind(config: &Config) -> Result<Bound> {
+pub(crate) fn bind(config: &Config, credentials: Credentials) -> Result<Bound> {
     let udp = config
         .sip
         .udp
@@ -221,9 +245,12 @@ pub(crate) fn bind(config: &Config) -> Result<Bound> {
         };
         addresses.iter().map(one).collect()
     };
-    let files = config.sip.certificate.as_ref();
-    let server = files.map(|files| tls::server(&files.chain, &files.key)).transpose()?;
-    Ok(Bound { udp, tcp: listen(&config.sip.tcp, "TCP")?, tls: listen(&config.sip.tls, "TLS")?, server })
+    if let Some(files) = &config.sip.certificate {
+        credentials.tls.replace(tls::from_files(&files.chain, &files.key)?);
+    }
+    let server = tls::server(&credentials.tls)?;
+    let (tcp, tls) = (listen(&config.sip.tcp, "TCP")?, listen(&config.sip.tls, "TLS")?);
+    Ok(Bound { udp, tcp, tls, server, credentials })
 }
 
 /// Makes the shard, inside its own runtime.
@@ -251,9 +278,15 @@ pub(crate) fn shard(
         events: sender.clone(),
     };
     accept(&connections, bound.tcp, None)?;
-    accept(&connections, bound.tls, bound.server)?;
+    accept(&connections, bound.tls, Some(bound.server))?;
     let sip = SipSide::new(endpoint, bound.udp, dialer, Defence::new(config.defence.clone()), &poller)?;
-    let joiner = Joiner::new(&config, whereabouts(&config, epoch), &leave_by, sender)?;
+    let joiner = Joiner::new(
+        &config,
+        whereabouts(&config, epoch),
+        &leave_by,
+        sender,
+        bound.credentials.gateway_token,
+    )?;
     let (seed, ports) = (random_seed()?, media_ports(&config)?);
     let parts =
         Parts { config, epoch, sip, plane, reports, ports, advertised, joiner, poller, over, events, seed };

@@ -109,6 +109,8 @@ pub const DOORS: &[(&str, &[&str], &str)] = &[
     ("rtp-types", &["rtp"], "packets are read in one place"),
     ("rtcp-types", &["rtp"], "packets are read in one place"),
     ("str0m", &["webrtc", "meet-sim", "bench"], "it changes with each release, so one crate wraps it"),
+    ("x509-parser", &["domain", "meet-sim"], "certificates are judged in one place"),
+    ("ring", &["gatewayd"], "secrets are sealed where they are kept"),
     ("sled", &["store"], "the daemon alone owns the store, and the store the index"),
     (
         "nix",

@@ -23,12 +23,21 @@ pub struct Config {
     pub meetings: Vec<MeetingConfig>,
     /// The access tokens it takes.
     pub tokens: Vec<TokenConfig>,
-    /// Public key (PEM, EC or RSA) that gateways' JWTs are checked with; without one the JWT is not looked at.
-    pub gateway_key_pem: Option<String>,
+    /// What gateways' JWTs are checked with; without it they are not looked at.
+    pub gateways: Option<GatewayTrust>,
     /// How long somebody waits in the lobby before being turned away.
     pub lobby: Duration,
     /// How long a connection may be silent before it is taken as lost.
     pub consent: Duration,
+}
+
+/// Whose JWTs are believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GatewayTrust {
+    /// Those of one public key (PEM, EC or RSA).
+    Key(String),
+    /// Those that bring a chain to this root (PEM).
+    Authority(String),
 }
 
 /// One meeting.
@@ -79,7 +88,7 @@ impl Default for Config {
             names: Vec::new(),
             meetings: Vec::new(),
             tokens: Vec::new(),
-            gateway_key_pem: None,
+            gateways: None,
             lobby: Duration::from_secs(30),
             consent: Duration::from_secs(30),
         }

@@ -11,9 +11,11 @@
 //!
 //! Start with [`Simulator`], then [`conference`], then [`sfu`].
 
+pub mod authority;
 pub mod browser;
 pub mod conference;
 pub mod config;
+pub mod issuer;
 pub mod jwt;
 pub mod probe;
 pub mod report;
@@ -23,7 +25,7 @@ mod simulator;
 pub mod tls;
 pub mod wire;
 
-pub use config::{Config, MeetingConfig, TokenConfig, Trust};
+pub use config::{Config, GatewayTrust, MeetingConfig, TokenConfig, Trust};
 pub use probe::ProbeReport;
 pub use report::{MeetingInfo, ParticipantInfo, SimEvent};
 pub use sfu::layers::LayerChoice;

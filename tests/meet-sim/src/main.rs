@@ -1,14 +1,14 @@
 //! `meet-sim`: a conference on the command line. One line of JSON says where it listens; it ends on SIGINT or SIGTERM.
 
 use anyhow::{Context, Result, bail};
-use meet_sim::{Config, MeetingConfig, Simulator, TokenConfig};
+use meet_sim::{Config, GatewayTrust, MeetingConfig, Simulator, TokenConfig};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "meet-sim [--address IP] [--https-port N] [--http-port N] [--udp-port N] [--media-address IP]
-         [--name HOST]... [--meeting ID[:PIN]]... [--token NAME:VALUE:trusted|untrusted]... [--gateway-key PEM-FILE] [--lobby SECONDS] [--ca-out FILE]
+         [--name HOST]... [--meeting ID[:PIN]]... [--token NAME:VALUE:trusted|untrusted]... [--gateway-key PEM-FILE | --gateway-ca PEM-FILE] [--lobby SECONDS] [--ca-out FILE]
 
 A conference to join by the interop protocol (HTTPS) or with a browser (HTTP). Ports are chosen where none is given.";
 
@@ -73,13 +73,17 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Arguments
             "--meeting" => config.meetings.push(MeetingConfig::parse(&value)?),
             "--token" => config.tokens.push(TokenConfig::parse(&value)?),
             "--gateway-key" => {
-                let pem = std::fs::read_to_string(&value).with_context(|| format!("reading {value}"))?;
-                config.gateway_key_pem = Some(pem);
+                config.gateways = Some(GatewayTrust::Key(read(&value)?));
             }
+            "--gateway-ca" => config.gateways = Some(GatewayTrust::Authority(read(&value)?)),
             "--lobby" => config.lobby = Duration::from_secs(number()?.into()),
             "--ca-out" => ca_out = Some(value.into()),
             _ => bail!("{flag} is unknown; see --help"),
         }
     }
     Ok(Some(Arguments { config, ca_out }))
+}
+
+fn read(path: &str) -> Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("reading {path}"))
 }

@@ -182,6 +182,13 @@ pub enum SimEvent {
         /// Why.
         reason: LeaveReason,
     },
+    /// A gateway proved itself by its JWT.
+    Proven {
+        /// The gateway's name.
+        gateway: String,
+        /// Its name of the call.
+        call_id: String,
+    },
     /// A join was refused.
     Refused {
         /// The meeting asked for.

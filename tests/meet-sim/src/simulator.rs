@@ -65,6 +65,12 @@ impl Shared {
         result
     }
 
+    /// Tells listeners that a gateway proved itself.
+    pub(crate) fn proven(&self, gateway: String, call_id: &str) {
+        // Without listeners there is nobody to tell.
+        drop(self.events.send(SimEvent::Proven { gateway, call_id: call_id.to_owned() }));
+    }
+
     /// Tells listeners that a join was refused.
     pub(crate) fn refused(&self, meeting: &str, code: &str) {
         let event = SimEvent::Refused { meeting: meeting.to_owned(), code: code.to_owned() };
@@ -104,7 +110,7 @@ impl Simulator {
         let addresses =
             Addresses { https: https.local_addr()?, http: http.local_addr()?, udp: udp.local_addr()? };
         let identity = Identity::generate(&config.names, config.address)?;
-        let verifier = config.gateway_key_pem.as_deref().map(Verifier::new).transpose()?;
+        let verifier = config.gateways.as_ref().map(Verifier::new).transpose()?;
         let (events, _) = broadcast::channel(EVENTS);
         let media = config.media_address.unwrap_or(addresses.udp.ip());
         let media = SocketAddr::new(media, addresses.udp.port());

@@ -2,7 +2,7 @@
 
 mod support;
 
-use meet_sim::{Config, MeetingConfig, SimEvent, Simulator, TokenConfig};
+use meet_sim::{Config, GatewayTrust, MeetingConfig, SimEvent, Simulator, TokenConfig};
 use serde_json::{Value, json};
 use std::time::Duration;
 use str0m::media::MediaKind;
@@ -163,7 +163,8 @@ fn a_meeting_takes_no_more_than_its_capacity() {
 fn a_wrong_jwt_is_refused_and_without_one_the_access_token_decides() {
     let key = rcgen::KeyPair::generate().unwrap();
     let simulator =
-        Simulator::start(Config { gateway_key_pem: Some(key.public_key_pem()), ..config() }).unwrap();
+        Simulator::start(Config { gateways: Some(GatewayTrust::Key(key.public_key_pem())), ..config() })
+            .unwrap();
     let mut ask = Ask::new(MEETING, "Room", TOKEN);
     assert!(Gateway::join(&simulator, &ask).is_ok());
     ask.jwt = Some("e30.e30.e30".to_owned());

@@ -10,13 +10,18 @@ pub(super) fn sha256(parts: &[&str]) -> [u8; 32] {
     hasher.finalize().into()
 }
 
+/// The digest of `bytes`.
+pub(crate) fn sha256_of(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
 /// As [`sha256`], in hexadecimal.
 pub(super) fn sha256_hex(parts: &[&str]) -> String {
     hex(&sha256(parts))
 }
 
 /// Bytes in hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");

@@ -12,7 +12,7 @@ pub mod audit;
 pub mod bundle;
 pub mod commit;
 pub mod copies;
-mod digest;
+pub(crate) mod digest;
 pub mod dns;
 pub mod field;
 pub mod guard;

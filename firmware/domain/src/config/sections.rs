@@ -100,6 +100,10 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>) -> Option<Config> {
         warnings.push(root.mark("rules").note(document, "are missing: every call is refused; add [[rules]]"));
     }
     warnings.extend(sections.iter().filter_map(|s| not_yet_placed(document, s)));
+    if !sip.tls.is_empty() && sip.certificate.is_none() {
+        let message = "has no certificate file: callers are shown what was uploaded to the box";
+        warnings.push(root.section("sip").mark("tls").note(document, message));
+    }
     let router = Router::new(rules, locations)
         .map_err(|error| root.wrong("rules", format!("regexes, taken together: {error}")))
         .ok()?;
@@ -209,9 +213,6 @@ fn sip(root: &Section<'_, '_>, media: PortRange, signalling: PortRange) -> Sip {
     sip.certificate = certificate(&s);
     let tls = s.list("tls", values::listen);
     sip.tls = tls.unwrap_or_else(|| if sip.certificate.is_some() { everywhere(5061) } else { Vec::new() });
-    if !sip.tls.is_empty() && sip.certificate.is_none() && !s.has("certificate") && !s.has("key") {
-        s.wrong("tls", "needs certificate and key; add both, or remove it");
-    }
     sip.session_timer =
         s.take("session_timer", values::duration(MIN_SESSION..=DAY)).unwrap_or(sip.session_timer);
     sip.encryption = s.take("encryption", values::word(ENCRYPTIONS)).unwrap_or(sip.encryption);

@@ -20,12 +20,14 @@ mod resources;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod views;
 
 pub use accounts::{hashed, set_user};
 pub use history::History;
 pub use problem::{FieldError, Problem, Sort};
 pub use serve::{Listeners, bind, certificate};
+pub use trust::Trust;
 
 use crate::configuration::Configuration;
 use crate::control::{Asked, Status};
@@ -61,6 +63,7 @@ pub struct Admin {
     logins: Mutex<Defence>,
     rate: rate::Rate,
     history: History,
+    trust: Trust,
     live: watch::Receiver<Arc<Status>>,
     started: Instant,
 }
@@ -72,6 +75,7 @@ impl Admin {
         configuration: Arc<Configuration>,
         shards: Vec<mpsc::Sender<Event>>,
         history: History,
+        trust: Trust,
         live: watch::Receiver<Arc<Status>>,
     ) -> Self {
         let logins = Mutex::new(Defence::new(configuration.now().defence.clone()));
@@ -83,6 +87,7 @@ impl Admin {
             logins,
             rate: rate::Rate::default(),
             history,
+            trust,
             live,
             started: Instant::now(),
         }
@@ -154,6 +159,7 @@ pub fn routes(admin: &Arc<Admin>) -> (Router, Value) {
     views::add(&mut book);
     resources::add(&mut book);
     plans::add(&mut book);
+    trust::add(&mut book);
     keeping::add(&mut book);
     let (router, document) = book.finish();
     let openapi = document.clone();

@@ -2,7 +2,7 @@
 
 use super::Admin;
 use super::access::From;
-use crate::net::tls;
+use crate::net::tls::{self, Certificates};
 use anyhow::{Context, Result};
 use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -112,19 +112,23 @@ async fn connection(
     Ok(())
 }
 
-/// What the administration shows: the gateway's certificate, or one that the box signs itself and keeps in `folder`.
+/// Has `shown` show a certificate that the box signs itself and keeps in `folder`, if it has no other.
 ///
 /// # Errors
 /// If there is none to show.
-pub fn certificate(config: &domain::config::Config, folder: &Path) -> Result<Arc<ServerConfig>> {
-    if let Some(files) = &config.sip.certificate {
-        return tls::server(&files.chain, &files.key);
+pub fn certificate(
+    config: &domain::config::Config,
+    folder: &Path,
+    shown: &Certificates,
+) -> Result<Arc<ServerConfig>> {
+    if shown.current().is_none() {
+        let (chain, key) = own(folder);
+        if !chain.exists() || !key.exists() {
+            sign(config, folder).context("the box could not sign a certificate of its own")?;
+        }
+        shown.replace(tls::from_files(&chain, &key)?);
     }
-    let (chain, key) = own(folder);
-    if !chain.exists() || !key.exists() {
-        sign(config, folder).context("the box could not sign a certificate of its own")?;
-    }
-    tls::server(&chain, &key)
+    tls::server(shown)
 }
 
 fn own(folder: &Path) -> (PathBuf, PathBuf) {

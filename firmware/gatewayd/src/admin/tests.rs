@@ -1,7 +1,8 @@
 //! The API as its clients see it: who may, what is refused and why, and that its document is what it does.
 
 use super::*;
-use crate::configuration::{DataKey, Secrets};
+use crate::certificates::{Credentials, DataKey};
+use crate::configuration::Secrets;
 use axum::body::Body;
 use axum::http::{Request as HttpRequest, Response, StatusCode};
 use base::Secret;
@@ -72,12 +73,14 @@ impl Caller {
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let key = DataKey::of_file(&folder.path().join("data.key")).unwrap();
+        let key = Arc::new(DataKey::load(&folder.path().join("data.key")).unwrap());
+        let trust = Trust::open(folder.path(), &key, Credentials::default()).unwrap();
         let opened = Configuration::open(folder.path(), Secrets::new(key), Some(("gantry.toml", FIRST)));
         let configuration = Arc::new(opened.map_err(|error| error.to_string()).unwrap().0);
         let (shard, events) = mpsc::channel(64);
         let (_, live) = watch::channel(Arc::default());
-        let admin = Arc::new(Admin::new(configuration, vec![shard], History::open(folder.path()), live));
+        let admin =
+            Arc::new(Admin::new(configuration, vec![shard], History::open(folder.path()), trust, live));
         let (router, document) = routes(&admin);
         Self { _folder: folder, admin, router, document, events }
     }

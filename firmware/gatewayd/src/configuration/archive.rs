@@ -228,7 +228,7 @@ impl Configuration {
             edits.push(Edit::put(key(collection, id)?, Expected::Anything, body.to_string().as_bytes()));
         }
         for (id, plain) in &contents.secrets {
-            let sealed = self.secrets.seal(id, plain);
+            let sealed = self.secrets.seal(id, plain).map_err(|error| unreadable(&error))?;
             edits.push(Edit::put(key(secrets::COLLECTION, id)?, Expected::Anything, &sealed));
         }
         Ok(edits)
@@ -269,7 +269,9 @@ impl Configuration {
                 let made = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
                     .map_err(|_| broken("can't be made"))?;
                 let text = BASE64.encode(made.as_ref());
-                let edit = Edit::put(place, Expected::Absent, &self.secrets.seal(SIGNING_KEY, &text));
+                let sealed =
+                    self.secrets.seal(SIGNING_KEY, &text).map_err(|error| broken(&error.to_string()))?;
+                let edit = Edit::put(place, Expected::Absent, &sealed);
                 self.commit(BOX, "make-signing-key", Vec::new(), vec![edit])?;
                 text
             }

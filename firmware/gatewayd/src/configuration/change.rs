@@ -146,7 +146,9 @@ impl Configuration {
             return Ok(edits);
         };
         let body = kind.shape(body).map_err(|error| wrong(error.field, error.message))?;
-        let (body, sealed) = self.secrets.part(*kind, id, body);
+        let secret_field = || kind.secret().unwrap_or_default().to_owned();
+        let parted = self.secrets.part(*kind, id, body);
+        let (body, sealed) = parted.map_err(|error| wrong(secret_field(), error.to_string()))?;
         let mut edits = vec![Edit::put(place, *expected, body.to_string().as_bytes())];
         edits.extend(sealed.map(|(_, sealed)| Edit::put(secret, Expected::Anything, &sealed)));
         Ok(edits)

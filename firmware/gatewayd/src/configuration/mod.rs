@@ -10,7 +10,6 @@
 mod archive;
 mod audit;
 mod change;
-mod data_key;
 mod secrets;
 #[cfg(test)]
 mod tests;
@@ -18,7 +17,6 @@ mod tests;
 pub use archive::{ARCHIVE_BYTES, Archive, ArchiveError, Contents};
 pub use audit::AUDIT_KEPT;
 pub use change::{Change, Done, NotDone};
-pub use data_key::{DataKey, Protection};
 pub use secrets::{Secrets, SecretsError};
 
 use crate::configuration::audit::Trail;
@@ -218,7 +216,8 @@ impl Configuration {
 fn fill(store: &Store, secrets: &Secrets, file: &str, text: &str) -> Result<(), NoConfiguration> {
     let mut edits = Vec::new();
     for Document { kind, id, body } in split(file, text)? {
-        let (body, sealed) = secrets.part(kind, &id, body);
+        let parted = secrets.part(kind, &id, body);
+        let (body, sealed) = parted.map_err(|error| NoConfiguration::Fill(error.to_string()))?;
         let put = |collection: &str, id: &str, body: &[u8]| -> Result<store::Edit, NoConfiguration> {
             let key = Key::new(collection, id).map_err(|error| NoConfiguration::Fill(error.to_string()))?;
             Ok(store::Edit::put(key, Expected::Absent, body))

@@ -1,15 +1,17 @@
 //! What is secret in a resource lies apart from it, sealed: `secrets/<collection>/<id>`.
 
-use super::data_key::{DataKey, Protection};
+use crate::certificates::data_key::SealError;
+use crate::certificates::{DataKey, Protection};
 use domain::api::Kind;
 use serde_json::Value;
+use std::sync::Arc;
 use store::{Documents, Key};
 
 /// Where sealed values are kept.
 pub const COLLECTION: &str = "secrets";
 
 /// Seals and opens what is secret.
-pub struct Secrets(DataKey);
+pub struct Secrets(Arc<DataKey>);
 
 /// A secret that can't be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +21,7 @@ pub struct SecretsError(pub String);
 impl Secrets {
     /// Sealed by `key`.
     #[must_use]
-    pub const fn new(key: DataKey) -> Self {
+    pub const fn new(key: Arc<DataKey>) -> Self {
         Self(key)
     }
 
@@ -30,11 +32,20 @@ impl Secrets {
     }
 
     /// `body` without what is secret in it, and that with its place, sealed.
-    pub fn part(&self, kind: Kind, name: &str, mut body: Value) -> (Value, Option<(String, Vec<u8>)>) {
+    ///
+    /// # Errors
+    /// If it is too large to be sealed.
+    pub fn part(
+        &self,
+        kind: Kind,
+        name: &str,
+        mut body: Value,
+    ) -> Result<(Value, Option<(String, Vec<u8>)>), SealError> {
         let secret = kind.secret().and_then(|field| body.as_object_mut()?.remove(field));
         let id = id(kind, name);
-        let sealed = secret.as_ref().and_then(Value::as_str).map(|plain| self.seal(&id, plain));
-        (body, sealed.map(|sealed| (id, sealed)))
+        let sealed =
+            secret.as_ref().and_then(Value::as_str).map(|plain| self.seal(&id, plain)).transpose()?;
+        Ok((body, sealed.map(|sealed| (id, sealed))))
     }
 
     /// What is secret of a resource, with its place.
@@ -74,13 +85,16 @@ impl Secrets {
     }
 
     /// `plain`, sealed for the place `id`.
-    pub fn seal(&self, id: &str, plain: &str) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// If it is too large, or the system has no randomness.
+    pub fn seal(&self, id: &str, plain: &str) -> Result<Vec<u8>, SealError> {
         self.0.seal(id, plain.as_bytes())
     }
 
     /// What was sealed for the place `id`.
     pub fn open(&self, id: &str, sealed: &[u8]) -> Option<String> {
-        self.0.open(id, sealed).ok().and_then(|plain| String::from_utf8(plain).ok())
+        String::from_utf8(self.0.open(id, sealed).ok()?.expose().clone()).ok()
     }
 }
 

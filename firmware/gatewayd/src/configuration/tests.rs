@@ -1,6 +1,7 @@
 //! The configuration in its store: what stays over a restart, what is refused whole, and what is secret.
 
 use super::*;
+use crate::certificates::DataKey;
 use base::Secret;
 use serde_json::json;
 use tempfile::TempDir;
@@ -26,7 +27,7 @@ token = "tenant a"
 "#;
 
 fn opened(folder: &TempDir, first: Option<&str>) -> Configuration {
-    let key = DataKey::of_file(&folder.path().join("data.key")).unwrap();
+    let key = Arc::new(DataKey::load(&folder.path().join("data.key")).unwrap());
     let first = first.map(|text| ("gantry.toml", text));
     Configuration::open(folder.path(), Secrets::new(key), first)
         .map(|(configuration, _)| configuration)
@@ -84,7 +85,7 @@ fn a6_a_new_store_begins_with_a_file_and_from_then_on_the_store_is_the_truth() {
 #[test]
 fn a_store_without_anything_says_what_to_begin_with() {
     let folder = tempfile::tempdir().unwrap();
-    let key = DataKey::of_file(&folder.path().join("data.key")).unwrap();
+    let key = Arc::new(DataKey::load(&folder.path().join("data.key")).unwrap());
     let error = Configuration::open(folder.path(), Secrets::new(key), None).err().unwrap();
     assert_eq!(
         error.to_string(),
@@ -176,7 +177,7 @@ fn another_key_opens_nothing_and_says_whose_secret_it_is() {
     let (folder, configuration) = begun();
     drop(configuration);
     std::fs::remove_file(folder.path().join("data.key")).unwrap();
-    let key = DataKey::of_file(&folder.path().join("data.key")).unwrap();
+    let key = Arc::new(DataKey::load(&folder.path().join("data.key")).unwrap());
     let error = Configuration::open(folder.path(), Secrets::new(key), None).err().unwrap().to_string();
     assert_eq!(
         error,

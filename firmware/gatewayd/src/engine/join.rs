@@ -1,6 +1,7 @@
 //! Conference legs: made by a connector's name, and their requests carried out.
 
 use super::event::Event;
+use crate::certificates::HeldToken;
 use crate::net::https::{Https, LocalPorts};
 use anyhow::{Context, Result};
 use base::ids::CallId;
@@ -33,10 +34,12 @@ pub struct Joiner {
     ports: Arc<LocalPorts>,
     unix_at_epoch: Duration,
     events: mpsc::Sender<Event>,
+    gateway_token: HeldToken,
 }
 
 impl Joiner {
-    /// Reads the files that the connectors of `config` name; requests leave by `ports`.
+    /// Reads the files that the connectors of `config` name; requests leave by `ports`. Connectors without a key of their own sign
+    /// with what `gateway_token` holds when they join (P3).
     ///
     /// # Errors
     /// If one cannot be read; the message names the connector.
@@ -45,11 +48,12 @@ impl Joiner {
         whereabouts: Whereabouts,
         ports: &Arc<LocalPorts>,
         events: mpsc::Sender<Event>,
+        gateway_token: HeldToken,
     ) -> Result<Self> {
         let connectors = connectors(config, ports)?;
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let unix_at_epoch = unix.saturating_sub(whereabouts.epoch.elapsed());
-        Ok(Self { connectors, whereabouts, ports: Arc::clone(ports), unix_at_epoch, events })
+        Ok(Self { connectors, whereabouts, ports: Arc::clone(ports), unix_at_epoch, events, gateway_token })
     }
 
     /// Goes on with the connectors of `config`. Those that are gone are kept while calls stand: they still leave by them.
@@ -87,7 +91,12 @@ impl Joiner {
             unix_at_epoch: self.unix_at_epoch,
             seed,
         };
-        connector.join(now, join, context)
+        let Connectors::Interop(config) = connector;
+        if config.gateway_token.is_some() {
+            return connector.join(now, join, context);
+        }
+        let signed = interop::Config { gateway_token: self.gateway_token.current(), ..config.clone() };
+        signed.join(now, join, context)
     }
 
     /// Carries out a request; its reply comes as an event.

@@ -1,7 +1,7 @@
 //! What the tests of this folder share: a runtime as a shard has it, and a certificate authority of their own.
 
 use super::tls;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -52,10 +52,18 @@ impl Authority {
         (place("chain"), place("key"))
     }
 
+    /// The certificate for a request, as it comes back: PEM, with what was asked for.
+    pub fn sign(&self, request: &str) -> String {
+        let request = CertificateSigningRequestParams::from_pem(request).expect("a request");
+        request.signed_by(&self.issuer).expect("a certificate").pem()
+    }
+
     /// A server called `name`.
     pub fn server(&self, name: &str) -> Arc<ServerConfig> {
         let (chain, key) = self.certify(name);
-        tls::server(&chain, &key).expect("a server's settings")
+        let shown = tls::Certificates::default();
+        shown.replace(tls::from_files(&chain, &key).expect("chain and key"));
+        tls::server(&shown).expect("a server's settings")
     }
 
     /// A file with this text.

@@ -1,33 +1,129 @@
 //! TLS settings, with ring as the only provider: named at every use, because str0m brings a second one into the
 //! program and rustls then refuses to guess.
+//!
+//! What the box shows can be replaced while it serves ([`Certificates`], K2): each handshake takes what is current when it comes to
+//! that, and a connection that stands needs none any more. Sessions of the certificate before are forgotten, so that whoever
+//! connects anew sees the new one.
 
 use anyhow::{Context, Result, bail};
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
+use rustls::server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Sessions that are remembered to be resumed; an older one costs its peer a whole handshake.
+const SESSIONS: usize = 1_024;
+
+/// What the box shows to those who connect to it over TLS; clones share it.
+#[derive(Clone)]
+pub struct Certificates(Arc<RwLock<Shown>>);
+
+struct Shown {
+    /// Without one every handshake fails.
+    key: Option<Arc<CertifiedKey>>,
+    /// Those that began under this key.
+    sessions: Arc<ServerSessionMemoryCache>,
+}
+
+impl Certificates {
+    /// Shows `key` from the next handshake on; connections that stand go on.
+    pub fn replace(&self, key: Arc<CertifiedKey>) {
+        let shown = Shown { key: Some(key), sessions: ServerSessionMemoryCache::new(SESSIONS) };
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = shown;
+    }
+
+    /// What is shown now.
+    #[must_use]
+    pub fn current(&self) -> Option<Arc<CertifiedKey>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).key.clone()
+    }
+
+    fn sessions(&self) -> Arc<ServerSessionMemoryCache> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).sessions)
+    }
+}
+
+impl Default for Certificates {
+    fn default() -> Self {
+        let shown = Shown { key: None, sessions: ServerSessionMemoryCache::new(SESSIONS) };
+        Self(Arc::new(RwLock::new(shown)))
+    }
+}
+
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificates").field("there", &self.current().is_some()).finish_non_exhaustive()
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.current()
+    }
+}
+
+impl StoresServerSessions for Certificates {
+    fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
+        self.sessions().put(key, value)
+    }
+
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.sessions().get(key)
+    }
+
+    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.sessions().take(key)
+    }
+
+    fn can_cache(&self) -> bool {
+        true
+    }
+}
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// What the box shows to those who connect to it: TLS 1.2 and 1.3, no client certificate asked.
+/// How those who connect to the box are served: TLS 1.2 and 1.3, no client certificate asked.
+///
+/// # Errors
+/// If the library cannot do this.
+pub fn server(certificates: &Certificates) -> Result<Arc<ServerConfig>> {
+    let shown = Arc::new(certificates.clone());
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::clone(&shown) as Arc<dyn ResolvesServerCert>);
+    config.session_storage = shown;
+    Ok(Arc::new(config))
+}
+
+/// Chain and key from files, to be shown.
 ///
 /// # Errors
 /// If a file cannot be read, holds no certificate or key, or the two do not belong together.
-pub fn server(chain: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
+pub fn from_files(chain: &Path, key: &Path) -> Result<Arc<CertifiedKey>> {
     let certificates = certificates(chain)?;
     let key = PrivateKeyDer::from_pem_file(key)
         .with_context(|| format!("{} holds no readable private key in PEM", key.display()))?;
-    let config = ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(certificates, key)
-        .with_context(|| format!("{} does not go with its key", chain.display()))?;
-    Ok(Arc::new(config))
+    certified(certificates, key).with_context(|| format!("{} does not go with its key", chain.display()))
+}
+
+/// Chain, the box's own first, and key, to be shown.
+///
+/// # Errors
+/// If the key is of a kind that is not known, or another's.
+pub fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<CertifiedKey>, rustls::Error> {
+    CertifiedKey::from_der(chain, key, &provider()).map(Arc::new)
 }
 
 /// How the box connects to others: against the factory set of roots and, where given, one more CA file.
@@ -68,16 +164,16 @@ mod tests {
     use crate::net::testing::Authority;
 
     fn wrong(chain: &Path, key: &Path) -> String {
-        format!("{:#}", server(chain, key).expect_err("these are no good"))
+        format!("{:#}", from_files(chain, key).expect_err("these are no good"))
     }
 
     #[test]
     fn a_chain_with_its_own_key_serves() {
         let (chain, key) = Authority::new().certify("gateway.example.com");
-        assert!(server(&chain, &key).is_err(), "its folder went with the authority");
+        assert!(from_files(&chain, &key).is_err(), "its folder went with the authority");
         let authority = Authority::new();
         let (chain, key) = authority.certify("gateway.example.com");
-        server(&chain, &key).expect("both are good");
+        from_files(&chain, &key).expect("both are good");
     }
 
     #[test]

@@ -206,7 +206,10 @@ fn check_jwt(
     let token = value.to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
     let token = token.ok_or_else(|| bad("Authorization is no bearer token".to_owned()))?;
     let expected = Expected { host, meeting, call_id: &body.call_id };
-    locked(verifier).check(token, expected).map_err(|error| bad(format!("the JWT: {error:#}")))
+    let gateway =
+        locked(verifier).check(token, expected).map_err(|error| bad(format!("the JWT: {error:#}")))?;
+    shared.proven(gateway, &body.call_id);
+    Ok(())
 }
 
 /// Where the request was sent to: HTTP/2 puts it into the URI, HTTP/1.1 into a header.

@@ -3,6 +3,7 @@
 mod licences;
 
 use super::*;
+use crate::certificates::Credentials;
 use crate::engine::call::Wish;
 use crate::media::MeetingKey;
 use crate::start;
@@ -46,7 +47,7 @@ impl Rig {
              [[rules]]\nname = \"meetings\"\npriority = 100\n"
         );
         let config = Arc::new(Config::parse("test", &text).expect("a configuration"));
-        let bound = start::bind(&config).expect("ports");
+        let bound = start::bind(&config, Credentials::default()).expect("ports");
         let listening = bound.listening().expect("addresses");
         let (events, receiver) = mpsc::channel(16);
         let shard =
