@@ -23,8 +23,6 @@ const STUN: u16 = 3478;
 const DNS: u16 = 53;
 /// Time (RFC 5905).
 const NTP: u16 = 123;
-/// LDAP, plain and under TLS.
-const LDAP: [u16; 2] = [389, 636];
 /// HTTP, which only leads on to HTTPS.
 const HTTP: u16 = 80;
 /// HTTPS.
@@ -65,7 +63,9 @@ impl Service {
 pub fn served(config: &Config) -> BTreeSet<Service> {
     let sip = [&config.sip.udp, &config.sip.tcp, &config.sip.tls];
     let listens = sip.iter().any(|addresses| outward(addresses).next().is_some());
-    listens.then_some(Service::Sip).into_iter().collect()
+    let phonebook = [&config.phonebook.ldap, &config.phonebook.ldaps];
+    let looked_up = phonebook.iter().any(|addresses| outward(addresses).next().is_some());
+    [listens.then_some(Service::Sip), looked_up.then_some(Service::Ldap)].into_iter().flatten().collect()
 }
 
 /// TCP or UDP.
@@ -216,14 +216,17 @@ impl Plan {
             browsers(&mut sheet, config);
         }
         if serves(Service::Ldap) {
-            for peer in [Peer::NatEndpoints, Peer::Endpoints] {
-                LDAP.iter().for_each(|port| sheet.inward(peer, Transport::Tcp, one(*port), "phonebook"));
-                sheet.inward(peer, Transport::Tcp, one(HTTPS), "phonebook");
-            }
+            phonebook(&mut sheet, config);
         }
         if serves(Service::Web) {
             sheet.inward(Peer::Administrators, Transport::Tcp, one(HTTPS), "administration");
             sheet.inward(Peer::Administrators, Transport::Tcp, one(HTTP), "leads on to 443");
+            if config.phonebook.https.is_some() {
+                let endpoints = [Peer::NatEndpoints, Peer::Endpoints];
+                endpoints
+                    .iter()
+                    .for_each(|peer| sheet.inward(*peer, Transport::Tcp, one(HTTPS), "phonebook"));
+            }
         }
         conference(&mut sheet, config);
         sheet.outward(Peer::Servers, Transport::Udp, None, one(DNS), "names");
@@ -288,6 +291,15 @@ fn sip(sheet: &mut Sheet, config: &Config) {
             .for_each(|port| sheet.inward(peer, Transport::Tcp, one(port), "SIP under TLS"));
     }
     endpoint_media(sheet, config);
+}
+
+/// What rooms look others up by.
+fn phonebook(sheet: &mut Sheet, config: &Config) {
+    for peer in [Peer::NatEndpoints, Peer::Endpoints] {
+        for port in outward(&config.phonebook.ldap).chain(outward(&config.phonebook.ldaps)) {
+            sheet.inward(peer, Transport::Tcp, one(port), "phonebook");
+        }
+    }
 }
 
 fn h323(sheet: &mut Sheet, config: &Config) {
@@ -381,7 +393,10 @@ mod tests {
 
     #[test]
     fn k4_the_plan_of_a_box_that_serves_everything_names_every_port() {
-        let config = config("[sip]\ntls = [\"0.0.0.0:5061\"]\ncertificate = \"/c.pem\"\nkey = \"/k.pem\"\n");
+        let config = config(
+            "[sip]\ntls = [\"0.0.0.0:5061\"]\ncertificate = \"/c.pem\"\nkey = \"/k.pem\"\n\
+             [phonebook]\nldap = \"0.0.0.0:389\"\nldaps = \"0.0.0.0:636\"\nhttps = \"/phonebook\"\n",
+        );
         let lines = shown(&Plan::new(&config, &everything()));
         for wanted in [
             "endpoints behind NAT in tcp any>443",
@@ -436,6 +451,14 @@ mod tests {
         assert_eq!(plan.open(Transport::Tcp), [one(5060)]);
         assert_eq!(plan.open(Transport::Udp), [one(5060), PortRange { first: 40_000, last: 49_999 }]);
         assert!(!plan.nftables().contains("1720"));
+    }
+
+    #[test]
+    fn k4_k6_the_phonebooks_ports_are_opened_where_it_listens() {
+        let config = config("[phonebook]\nldap = [\"0.0.0.0:389\", \"127.0.0.1:1389\"]\n");
+        let plan = Plan::new(&config, &served(&config));
+        assert_eq!(plan.open(Transport::Tcp), [one(389), one(5060)]);
+        assert!(plan.table().contains("389          phonebook"), "{}", plan.table());
     }
 
     #[test]

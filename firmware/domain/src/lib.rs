@@ -19,5 +19,6 @@ pub mod defence;
 pub mod firewall;
 pub mod layout;
 pub mod media;
+pub mod phonebook;
 pub mod routing;
 pub mod status;

@@ -4,6 +4,7 @@
 //! A [`Config`] is immutable and handed out as `Arc<Config>`; a call keeps the one it began with. Reading files is the
 //! daemon's: paths in here are paths, not contents. `examples/gantry.toml` beside this crate shows every field.
 
+mod phonebook;
 pub(crate) mod read;
 mod sections;
 mod values;
@@ -11,6 +12,7 @@ mod values;
 pub use read::{Problem, Problems};
 
 use crate::defence;
+use crate::phonebook::Phonebook;
 use crate::routing::{Encryption, Router};
 use base::Secret;
 use base::leg::Trust;
@@ -34,6 +36,8 @@ pub struct Config {
     pub media: Media,
     /// Who is not heard any more.
     pub defence: defence::Policy,
+    /// Whom rooms can look up, and how (K6).
+    pub phonebook: Phonebook,
     /// Ports that connections and requests of the box's own leave by.
     pub signalling_ports: PortRange,
     /// Access tokens (P2).

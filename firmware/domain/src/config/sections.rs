@@ -1,5 +1,6 @@
 //! The sections of a configuration, and what they must be to one another.
 
+use super::phonebook::phonebook;
 use super::read::{Document, Mark, Section, nearest};
 use super::{
     CertificateFiles, Config, Connector, ConnectorKind, Device, Gateway, Log, LogLevel, LogTarget, MAX_RULES,
@@ -81,6 +82,7 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>) -> Option<Config> {
     let media = media(root, signalling_ports);
     let sip = sip(root, media.ports, signalling_ports);
     let defence = defence(root);
+    let (phonebook, unseen) = phonebook(document, root, &gateway, &sip, (media.ports, signalling_ports));
     let tokens = root.sections("tokens").iter().filter_map(|s| token(document, s, &mut names)).collect();
     let connectors =
         root.sections("connectors").iter().filter_map(|s| connector(document, s, &mut names)).collect();
@@ -95,6 +97,7 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>) -> Option<Config> {
     }
     let rules = sections.iter().filter_map(|s| rule(document, s, &gateway, &mut names)).collect();
     let mut warnings = names.unused(document);
+    warnings.extend(unseen);
     if sections.is_empty() {
         warnings.push(root.mark("rules").note(document, "are missing: every call is refused; add [[rules]]"));
     }
@@ -108,6 +111,7 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>) -> Option<Config> {
         sip,
         media,
         defence,
+        phonebook,
         signalling_ports,
         tokens,
         connectors,
@@ -228,7 +232,7 @@ fn certificate(s: &Section<'_, '_>) -> Option<CertificateFiles> {
     Some(CertificateFiles { chain: chain?, key: key? })
 }
 
-fn listeners(
+pub(super) fn listeners(
     s: &Section<'_, '_>,
     key: &'static str,
     own: &[SocketAddr],
