@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  main ─▶ start ─▶ shards (a thread each) ─▶ engine, media, net
+//!            ├────▶ phonebook (a thread)
 //!            └────▶ control socket, signals
 //! ```
 
@@ -10,4 +11,5 @@ pub mod engine;
 pub mod log;
 pub mod media;
 pub mod net;
+pub mod phonebook;
 pub mod start;

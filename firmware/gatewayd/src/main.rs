@@ -141,7 +141,8 @@ async fn take_calls(mut gateway: Gateway, control: Option<&Path>, drain: Duratio
     }
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     is_up(&gateway)?;
-    println!("{}", serde_json::json!({ "ready": true, "sip": gateway.listening }));
+    let (sip, phonebook) = (&gateway.listening, &gateway.phonebook.listening);
+    println!("{}", serde_json::json!({ "ready": true, "sip": sip, "phonebook": phonebook }));
     tokio::select! {
         _ = term.recv() => {}
         _ = interrupt.recv() => {}

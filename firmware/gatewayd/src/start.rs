@@ -13,6 +13,7 @@ use crate::net::poller::Poller;
 use crate::net::ports::Ports;
 use crate::net::tls;
 use crate::net::udp::Udp;
+use crate::phonebook::{self, Phonebook};
 use anyhow::{Context, Result};
 use base::{Pulse, Seed, limits};
 use domain::config::Config;
@@ -65,6 +66,8 @@ pub struct Gateway {
     pub listening: Listening,
     /// Ways to its shards.
     pub events: Vec<mpsc::Sender<Event>>,
+    /// What rooms look others up in; it ends with the gateway.
+    pub phonebook: Phonebook,
     shards: Vec<JoinHandle<Result<()>>>,
     /// What must live, by name: each shard's loop, which signals and carries, its workers, and the control socket's loop.
     pub vital: Vec<(String, Pulse)>,
@@ -79,6 +82,8 @@ impl Gateway {
         raise_descriptors();
         let bound = bind(&config)?;
         let listening = bound.listening()?;
+        let looked_up = phonebook::bind(&config)?;
+        let phonebook = Phonebook::start(&config, looked_up, bound.server.clone())?;
         let (sender, receiver) = mpsc::channel(EVENTS);
         let events = sender.clone();
         let (ready, up) = std::sync::mpsc::channel();
@@ -97,7 +102,7 @@ impl Gateway {
         })?;
         let vital = up.recv().context("the shard ended before it began")??;
         info!(?listening, "taking calls");
-        Ok(Self { listening, events: vec![events], shards: vec![shard], vital })
+        Ok(Self { listening, events: vec![events], phonebook, shards: vec![shard], vital })
     }
 
     /// Waits until a shard is gone: of itself none goes before it is drained, so that is a bug.
@@ -137,7 +142,9 @@ impl Gateway {
     pub fn control(&mut self, path: &Path, drain: Arc<control::Drain>) -> Result<()> {
         let (listener, pulse) = (control::open(path)?, Pulse::default());
         self.vital.push(("control".to_owned(), pulse.clone()));
-        let asked = control::Asked { shards: self.events.clone(), drain, sip: self.listening.clone() };
+        // The phonebook tells of itself as a shard does; what is for calls it passes over.
+        let shards = self.events.iter().chain([&self.phonebook.events]).cloned().collect();
+        let asked = control::Asked { shards, drain, sip: self.listening.clone() };
         tokio::spawn(control::serve(listener, asked, pulse));
         Ok(())
     }

@@ -62,13 +62,7 @@ fn is_right(service: &Service, tree: &Tree, name: &str, password: &[u8]) -> bool
         || Dn::parse(name).is_some_and(|dn| {
             tree.is_user(&dn, &login.user) || Dn::parse(&login.user).is_some_and(|user| user == dn)
         });
-    named & is_same(password, login.password.expose().as_bytes())
-}
-
-/// Compares in a time that does not tell where two passwords begin to differ.
-fn is_same(given: &[u8], right: &[u8]) -> bool {
-    let difference = given.iter().zip(right).fold(0, |all, (a, b)| all | (a ^ b));
-    (given.len() == right.len()) & (difference == 0)
+    named & login.password.is(password)
 }
 
 /// A comparison (RFC 4511 4.10).
