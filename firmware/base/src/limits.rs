@@ -44,5 +44,7 @@ pub const RING_FRAMES: usize = 256;
 pub const SIP_TRANSACTIONS: usize = 16_384;
 /// Most stream connections (TCP, TLS) open for signalling at a time.
 pub const SIP_CONNECTIONS: usize = 4_096;
+/// Most connections to the phonebook open at a time.
+pub const PHONEBOOK_CONNECTIONS: usize = 512;
 /// Longest name taken from a peer for a person or room, in characters.
 pub const NAME_CHARS: usize = 128;

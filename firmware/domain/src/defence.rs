@@ -51,6 +51,8 @@ pub enum Offence {
     WrongAlias,
     /// Gave a wrong password or PIN, or tried to register as nobody that is known.
     WrongCredentials,
+    /// Gave a wrong name or password to look something up or to administer.
+    WrongLogin,
     /// Called itself by the name of a scanner; that alone blocks.
     Scanner,
 }
@@ -129,6 +131,7 @@ impl Offence {
         match self {
             Self::WrongAlias => "wrong aliases",
             Self::WrongCredentials => "wrong credentials",
+            Self::WrongLogin => "wrong logins",
             Self::Scanner => "a scanner",
         }
     }

@@ -23,8 +23,6 @@ const STUN: u16 = 3478;
 const DNS: u16 = 53;
 /// Time (RFC 5905).
 const NTP: u16 = 123;
-/// LDAP, plain and under TLS.
-const LDAP: [u16; 2] = [389, 636];
 /// HTTP, which only leads on to HTTPS.
 const HTTP: u16 = 80;
 /// HTTPS.
@@ -66,7 +64,10 @@ pub fn served(config: &Config) -> BTreeSet<Service> {
     let sip = [&config.sip.udp, &config.sip.tcp, &config.sip.tls];
     let listens = sip.iter().any(|addresses| outward(addresses).next().is_some());
     let web = outward(&config.admin.listen).next().is_some();
-    listens.then_some(Service::Sip).into_iter().chain(web.then_some(Service::Web)).collect()
+    let phonebook = [&config.phonebook.ldap, &config.phonebook.ldaps];
+    let looked_up = phonebook.iter().any(|addresses| outward(addresses).next().is_some());
+    let served = [(listens, Service::Sip), (web, Service::Web), (looked_up, Service::Ldap)];
+    served.into_iter().filter(|(serves, _)| *serves).map(|(_, service)| service).collect()
 }
 
 /// TCP or UDP.
@@ -217,18 +218,19 @@ impl Plan {
             browsers(&mut sheet, config);
         }
         if serves(Service::Ldap) {
-            for peer in [Peer::NatEndpoints, Peer::Endpoints] {
-                LDAP.iter().for_each(|port| sheet.inward(peer, Transport::Tcp, one(*port), "phonebook"));
-                sheet.inward(peer, Transport::Tcp, one(HTTPS), "phonebook");
-            }
+            phonebook(&mut sheet, config);
         }
         if serves(Service::Web) {
             let mut listening: Vec<_> = outward(&config.admin.listen).collect();
             if listening.is_empty() {
                 listening.push(HTTPS);
             }
+            let rooms = config.phonebook.https.is_some().then_some([Peer::NatEndpoints, Peer::Endpoints]);
             for port in listening {
                 sheet.inward(Peer::Administrators, Transport::Tcp, one(port), "administration");
+                for peer in rooms.into_iter().flatten() {
+                    sheet.inward(peer, Transport::Tcp, one(port), "phonebook");
+                }
             }
         }
         conference(&mut sheet, config);
@@ -300,6 +302,15 @@ fn sip(sheet: &mut Sheet, config: &Config) {
             .for_each(|port| sheet.inward(peer, Transport::Tcp, one(port), "SIP under TLS"));
     }
     endpoint_media(sheet, config);
+}
+
+/// What rooms look others up by.
+fn phonebook(sheet: &mut Sheet, config: &Config) {
+    for peer in [Peer::NatEndpoints, Peer::Endpoints] {
+        for port in outward(&config.phonebook.ldap).chain(outward(&config.phonebook.ldaps)) {
+            sheet.inward(peer, Transport::Tcp, one(port), "phonebook");
+        }
+    }
 }
 
 fn h323(sheet: &mut Sheet, config: &Config) {
@@ -387,7 +398,10 @@ mod tests {
 
     #[test]
     fn k4_the_plan_of_a_box_that_serves_everything_names_every_port() {
-        let config = config("[sip]\ntls = [\"0.0.0.0:5061\"]\ncertificate = \"/c.pem\"\nkey = \"/k.pem\"\n");
+        let config = config(
+            "[sip]\ntls = [\"0.0.0.0:5061\"]\ncertificate = \"/c.pem\"\nkey = \"/k.pem\"\n\
+             [phonebook]\nldap = \"0.0.0.0:389\"\nldaps = \"0.0.0.0:636\"\nhttps = \"/phonebook\"\n",
+        );
         let lines = shown(&Plan::new(&config, &everything()));
         for wanted in [
             "endpoints behind NAT in tcp any>443",
@@ -442,6 +456,14 @@ mod tests {
         assert_eq!(plan.open(Transport::Tcp), [one(5060)]);
         assert_eq!(plan.open(Transport::Udp), [one(5060), PortRange { first: 40_000, last: 49_999 }]);
         assert!(!plan.nftables().contains("1720"));
+    }
+
+    #[test]
+    fn k4_k6_the_phonebooks_ports_are_opened_where_it_listens() {
+        let config = config("[phonebook]\nldap = [\"0.0.0.0:389\", \"127.0.0.1:1389\"]\n");
+        let plan = Plan::new(&config, &served(&config));
+        assert_eq!(plan.open(Transport::Tcp), [one(389), one(5060)]);
+        assert!(plan.table().contains("389          phonebook"), "{}", plan.table());
     }
 
     #[test]

@@ -24,5 +24,6 @@ pub mod layout;
 pub mod licence;
 pub mod media;
 pub mod otj;
+pub mod phonebook;
 pub mod routing;
 pub mod status;

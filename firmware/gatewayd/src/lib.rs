@@ -4,6 +4,8 @@
 //!  main ─▶ start ─▶ shards (a thread each) ─▶ engine, media, net
 //!            ├────▶ control socket, signals
 //!            └────▶ admin: a thread with the API and the page, over the configuration in the store
+//!            ├────▶ phonebook (a thread)
+//!            └────▶ control socket, signals
 //! ```
 
 pub mod admin;
@@ -15,4 +17,5 @@ pub mod licences;
 pub mod log;
 pub mod media;
 pub mod net;
+pub mod phonebook;
 pub mod start;

@@ -248,7 +248,10 @@ async fn take_calls(mut gateway: Gateway, control: Option<&Path>, kept: Kept, dr
     }
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     is_up(&gateway)?;
-    println!("{}", serde_json::json!({ "ready": true, "sip": gateway.listening, "admin": administration }));
+    let (sip, phonebook) = (&gateway.listening, &gateway.phonebook.listening);
+    let ready =
+        serde_json::json!({ "ready": true, "sip": sip, "phonebook": phonebook, "admin": administration });
+    println!("{ready}");
     tokio::select! {
         _ = term.recv() => {}
         _ = interrupt.recv() => {}

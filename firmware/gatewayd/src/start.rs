@@ -16,6 +16,7 @@ use crate::net::poller::Poller;
 use crate::net::ports::Ports;
 use crate::net::tls;
 use crate::net::udp::Udp;
+use crate::phonebook::{self, Phonebook};
 use anyhow::{Context, Result};
 use base::{Pulse, Seed, limits};
 use domain::config::Config;
@@ -71,6 +72,8 @@ pub struct Gateway {
     pub listening: Listening,
     /// Ways to its shards.
     pub events: Vec<mpsc::Sender<Event>>,
+    /// What rooms look others up in; it ends with the gateway.
+    pub phonebook: Phonebook,
     shards: Vec<JoinHandle<Result<()>>>,
     over: Option<mpsc::Receiver<CallRecord>>,
     credentials: Credentials,
@@ -96,6 +99,8 @@ impl Gateway {
         raise_descriptors();
         let bound = bind(&config, credentials.clone())?;
         let listening = bound.listening()?;
+        let looked_up = phonebook::bind(&config)?;
+        let phonebook = Phonebook::start(&config, looked_up, Arc::clone(&bound.server))?;
         let (sender, receiver) = mpsc::channel(EVENTS);
         let events = sender.clone();
         let (over, ended) = mpsc::channel(EVENTS);
@@ -118,6 +123,7 @@ impl Gateway {
         Ok(Self {
             listening,
             events: vec![events],
+            phonebook,
             shards: vec![shard],
             over: Some(ended),
             credentials,
@@ -176,7 +182,9 @@ impl Gateway {
     /// What tools may ask of it; a drain that is asked for is `drain`.
     #[must_use]
     pub fn asked(&self, drain: Arc<control::Drain>, configuration: Option<Arc<Configuration>>) -> Asked {
-        Asked { shards: self.events.clone(), drain, sip: self.listening.clone(), configuration }
+        // The phonebook tells of itself as a shard does; what is for calls it passes over.
+        let shards = self.events.iter().chain([&self.phonebook.events]).cloned().collect();
+        Asked { shards, drain, sip: self.listening.clone(), configuration }
     }
 
     /// Serves the administration of `configuration`, whose folder is `folder`, in a thread of its own. Returns where it is reached.
@@ -203,6 +211,7 @@ impl Gateway {
         let administration =
             Arc::new(Admin::new(Arc::clone(configuration), self.events.clone(), history, trust, seen));
         let over = self.over.take().context("the administration is served already")?;
+        let shelf = self.phonebook.shelf();
         std::thread::Builder::new().name("admin".into()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
@@ -210,7 +219,7 @@ impl Gateway {
                 if let Some(tls) = tls {
                     listeners.serve(&administration, &router, &tls)?;
                 }
-                admin::follow(administration, asked, live, over).await;
+                admin::follow(administration, asked, live, over, shelf).await;
                 anyhow::Ok(())
             })
         })?;

@@ -16,7 +16,7 @@ const MEMORY_MIB: u32 = 512;
 const INPUT_SECONDS: u32 = 5;
 
 /// What is fuzzed: the binaries of tests/fuzz.
-pub const TARGETS: &[&str] = &["sip", "sdp", "rtp", "rtcp", "payload", "conference"];
+pub const TARGETS: &[&str] = &["sip", "sdp", "rtp", "rtcp", "payload", "conference", "ldap"];
 
 /// Whether cargo called us in place of rustc.
 pub fn is_compiler_wrapper() -> bool {

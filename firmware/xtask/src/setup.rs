@@ -19,7 +19,7 @@ pub const BUILD: Packages = Packages {
 
 /// The real peers of the end-to-end calls.
 pub const PEERS: Packages = Packages {
-    purpose: "real peers: rooms, browser, referee, the bootloader's tools, LCDd",
+    purpose: "real peers: rooms, browser, referee, LDAP's client and server, the bootloader's tools, LCDd",
     names: &[
         "baresip-core",
         "baresip-ffmpeg",
@@ -32,8 +32,10 @@ pub const PEERS: Packages = Packages {
         "ffmpeg",
         "iproute2",
         "lcdproc",
+        "ldap-utils",
         "nftables",
         "sipvicious",
+        "slapd",
     ],
 };
 

@@ -5,7 +5,7 @@
 //! found by libFuzzer itself.
 
 use base::frame::{Codec, MediaKind};
-use base::{Machine, Seed};
+use base::{Machine, Output, Secret, Seed};
 use rtp::payload::{After, Arrival, audio, h264, vp8};
 use rtp::{
     Channel, Config, CryptoAttribute, Format, H264Mode, Incoming, KeyframeRequests, RecvFormat, Remote,
@@ -17,6 +17,7 @@ use sip::framing::{self, Frame, StreamFramer};
 use sip::message::Message;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const US: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5060);
@@ -120,6 +121,52 @@ pub fn conference(data: &[u8]) {
     drop(wire::parse_server_message(data));
 }
 
+/// LDAP: a connection takes all of it, in pieces as long as the first octet says; its answers are whole messages.
+pub fn ldap(data: &[u8]) {
+    let Some((piece, data)) = data.split_first() else { return };
+    let contact = |group: &str, name: &str| ldap::Contact {
+        name: name.to_owned(),
+        group: Some(group.to_owned()),
+        sip: vec![format!("sip:{name}@example.com")],
+        numbers: vec!["+49301234".to_owned()],
+        ..ldap::Contact::default()
+    };
+    let contacts =
+        vec![contact("Rome", "Abbey"), contact("Rome", "Able"), contact("Berlin", "Huddle, small")];
+    let tree = ldap::Tree::new("dc=meet,dc=example,dc=com", "1", contacts).expect("a base");
+    let login = ldap::Login { user: "rooms".to_owned(), password: Secret::new("open sesame".to_owned()) };
+    let service = ldap::Service { anonymous: ldap::Anonymous::Allowed, login: Some(login) };
+    let mut connection = ldap::Connection::new(Arc::new(service), Arc::new(tree));
+    let (now, mut is_closed) = (Instant::now(), false);
+    for piece in data.chunks(usize::from(*piece).max(1) * 16) {
+        let mut input = ldap::Input::Received(piece);
+        // What waits is bounded, and each search over these few entries takes one slice.
+        for steps in 0.. {
+            assert!(steps <= 2 * ldap::MAX_WAITING + piece.len(), "it never gets done");
+            let wake = connection.step(now, input, |output| {
+                assert!(!is_closed, "it goes on after its end");
+                match output {
+                    Output::Effect(ldap::Effect::Close) => is_closed = true,
+                    Output::Effect(ldap::Effect::Send(bytes)) => whole_messages(&bytes),
+                    Output::Event(_) => {}
+                }
+            });
+            if wake.is_none() {
+                break;
+            }
+            input = ldap::Input::Timeout;
+        }
+    }
+}
+
+fn whole_messages(bytes: &[u8]) {
+    let mut reader = ldap::ber::Reader::new(bytes);
+    while !reader.is_empty() {
+        let mut message = reader.inner(ldap::ber::SEQUENCE).expect("our own messages can be read");
+        assert!(message.integer(ldap::ber::INTEGER).is_ok_and(|id| id >= 0) && message.any().is_ok());
+    }
+}
+
 fn session(data: &[u8], kind: MediaKind, codec: Codec, channel: Channel) {
     let epoch = Instant::now();
     let format =
@@ -189,5 +236,6 @@ mod tests {
         over_seeds("rtcp", rtcp);
         over_seeds("payload", payload);
         over_seeds("conference", conference);
+        over_seeds("ldap", ldap);
     }
 }

@@ -1,11 +1,11 @@
 //! The sorts of resources: where each is kept, what of a configuration file it is, and which of its fields are secret.
 
 use super::resource::{
-    AccessToken, CallRoutingRule, Connector, ExternalSystem, NamedLocation, RegistrarDevice,
+    AccessToken, CallRoutingRule, Connector, ExternalSystem, NamedLocation, PhonebookEntry, RegistrarDevice,
 };
 use super::settings::{
-    AdminSettings, DefenceSettings, GatewaySettings, LogSettings, MediaSettings, SignallingSettings,
-    SipSettings,
+    AdminSettings, DefenceSettings, GatewaySettings, LogSettings, MediaSettings, PhonebookSettings,
+    SignallingSettings, SipSettings,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,6 +27,8 @@ pub enum Kind {
     Signalling,
     /// The administration by HTTPS.
     Admin,
+    /// How rooms look others up.
+    Phonebook,
     /// The defence against break-ins.
     Defence,
     /// What is logged.
@@ -45,6 +47,8 @@ pub enum Kind {
     Locations,
     /// Devices that may register.
     RegistrarDevices,
+    /// Whom rooms can look up.
+    PhonebookEntries,
     /// Call Routing Rules.
     CallRoutingRules,
 }
@@ -61,12 +65,13 @@ pub struct Misshapen {
 
 impl Kind {
     /// All of them, in the order they stand in a configuration file.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Gateway,
         Self::Sip,
         Self::Media,
         Self::Signalling,
         Self::Admin,
+        Self::Phonebook,
         Self::Defence,
         Self::Log,
         Self::AccessTokens,
@@ -76,6 +81,7 @@ impl Kind {
         Self::TurnServers,
         Self::Locations,
         Self::RegistrarDevices,
+        Self::PhonebookEntries,
         Self::CallRoutingRules,
     ];
 
@@ -98,12 +104,14 @@ impl Kind {
             Self::TurnServers => "turn-servers",
             Self::Locations => "locations",
             Self::RegistrarDevices => "registrar-devices",
+            Self::PhonebookEntries => "phonebook-entries",
             Self::CallRoutingRules => "call-routing-rules",
             Self::Gateway
             | Self::Sip
             | Self::Media
             | Self::Signalling
             | Self::Admin
+            | Self::Phonebook
             | Self::Defence
             | Self::Log => SETTINGS,
         }
@@ -118,6 +126,7 @@ impl Kind {
             Self::Media => Some("media"),
             Self::Signalling => Some("signalling"),
             Self::Admin => Some("admin"),
+            Self::Phonebook => Some("phonebook"),
             Self::Defence => Some("defence"),
             Self::Log => Some("log"),
             _ => None,
@@ -133,6 +142,7 @@ impl Kind {
             Self::Media => "media",
             Self::Signalling => "signalling",
             Self::Admin => "admin",
+            Self::Phonebook => "phonebook",
             Self::Defence => "defence",
             Self::Log => "log",
             Self::AccessTokens => "tokens",
@@ -140,6 +150,7 @@ impl Kind {
             Self::SipProxies | Self::H323Gatekeepers | Self::TurnServers => "systems",
             Self::Locations => "locations",
             Self::RegistrarDevices => "devices",
+            Self::PhonebookEntries => "phonebook_entries",
             Self::CallRoutingRules => "rules",
         }
     }
@@ -155,7 +166,18 @@ impl Kind {
         }
     }
 
-    /// The field that is its document's id.
+    /// The id of the document that says `body`: its name, and where names are each group's own, its group before it.
+    #[must_use]
+    pub fn id(self, body: &Value) -> Option<String> {
+        let text = |field: &str| body.get(field).and_then(Value::as_str);
+        let name = text(self.named_by())?;
+        Some(match text("group").filter(|_| self == Self::PhonebookEntries) {
+            Some(group) => format!("{group}/{name}"),
+            None => name.to_owned(),
+        })
+    }
+
+    /// The field that its document is called by.
     #[must_use]
     pub const fn named_by(self) -> &'static str {
         match self {
@@ -169,7 +191,7 @@ impl Kind {
     pub const fn secret(self) -> Option<&'static str> {
         match self {
             Self::AccessTokens => Some("value"),
-            Self::RegistrarDevices => Some("password"),
+            Self::RegistrarDevices | Self::Phonebook => Some("password"),
             _ => None,
         }
     }
@@ -185,6 +207,7 @@ impl Kind {
             Self::Media => shaped::<MediaSettings>(body),
             Self::Signalling => shaped::<SignallingSettings>(body),
             Self::Admin => shaped::<AdminSettings>(body),
+            Self::Phonebook => shaped::<PhonebookSettings>(body),
             Self::Defence => shaped::<DefenceSettings>(body),
             Self::Log => shaped::<LogSettings>(body),
             Self::AccessTokens => shaped::<AccessToken>(body),
@@ -192,6 +215,7 @@ impl Kind {
             Self::SipProxies | Self::H323Gatekeepers | Self::TurnServers => shaped::<ExternalSystem>(body),
             Self::Locations => shaped::<NamedLocation>(body),
             Self::RegistrarDevices => shaped::<RegistrarDevice>(body),
+            Self::PhonebookEntries => shaped::<PhonebookEntry>(body),
             Self::CallRoutingRules => shaped::<CallRoutingRule>(body),
         }
     }

@@ -268,3 +268,26 @@ pub struct RegistrarDevice {
     #[schema(write_only, min_length = 1, max_length = 4096)]
     pub password: Option<String>,
 }
+
+/// Somebody whom rooms can look up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PhonebookEntry {
+    /// What rooms show; unique within its group.
+    #[schema(min_length = 1, max_length = 64)]
+    pub name: String,
+    /// The group it stands in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 64)]
+    pub group: Option<String>,
+    /// What else is to be said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1000)]
+    pub description: Option<String>,
+    /// What it is dialled by, the first above all: `sip:board@meet.example.com`, `h323:board`, `+49 30 1234`.
+    #[schema(min_items = 1, max_items = 8)]
+    pub aliases: Vec<String>,
+    /// Words it is found by, which are not shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<String>>,
+}

@@ -84,6 +84,34 @@ pub struct AdminSettings {
     pub listen: Option<Vec<String>>,
 }
 
+/// How rooms look others up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PhonebookSettings {
+    /// Where LDAP is listened on: `0.0.0.0:389`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ldap: Option<Vec<String>>,
+    /// Where LDAP under TLS is listened on: `0.0.0.0:636`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ldaps: Option<Vec<String>>,
+    /// The path it is fetched from by HTTPS, beside the administration: `/phonebook`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https: Option<String>,
+    /// The base of the directory; of the first domain if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_dn: Option<String>,
+    /// Who may look it up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Their password. Never shown again; left out in a change, it stays; empty, it goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(write_only, max_length = 4096)]
+    pub password: Option<String>,
+    /// Whether others may look it up too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anonymous: Option<bool>,
+}
+
 /// The defence against break-ins.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

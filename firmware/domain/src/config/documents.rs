@@ -116,7 +116,7 @@ fn of(kind: Kind, table: &BTreeMap<String, Value>) -> Vec<Document> {
             fields.remove(key);
         }
         let body = kind.shape(&item).ok()?;
-        let id = body.get(kind.named_by())?.as_str()?.to_owned();
+        let id = kind.id(&body)?;
         Some(Document { kind, id, body })
     };
     items.iter().filter(mine).filter_map(document).collect()

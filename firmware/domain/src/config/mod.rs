@@ -5,6 +5,7 @@
 //! daemon's: paths in here are paths, not contents. `examples/gantry.toml` beside this crate shows every field.
 
 pub mod documents;
+mod phonebook;
 pub(crate) mod read;
 mod sections;
 mod values;
@@ -12,6 +13,7 @@ mod values;
 pub use read::{Problem, Problems};
 
 use crate::defence;
+use crate::phonebook::Phonebook;
 use crate::routing::{Encryption, Router};
 use base::Secret;
 use base::leg::Trust;
@@ -38,6 +40,8 @@ pub struct Config {
     pub admin: Admin,
     /// Who is not heard any more.
     pub defence: defence::Policy,
+    /// Whom rooms can look up, and how (K6).
+    pub phonebook: Phonebook,
     /// Ports that connections and requests of the box's own leave by.
     pub signalling_ports: PortRange,
     /// Access tokens (P2).
@@ -277,6 +281,7 @@ impl Config {
             ("how many codec workers there are", now.gateway.workers != then.gateway.workers),
             ("how long a drain takes", now.gateway.drain != then.gateway.drain),
             ("where the administration is listened on", now.admin != then.admin),
+            ("how the phonebook is looked up", !now.phonebook.is_served_as(&then.phonebook)),
             ("the log", now.log != then.log),
         ];
         waits.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| what).collect()

@@ -3,7 +3,7 @@
 //! A [`Section`] remembers which fields were asked for, so that what nobody asked for is an error too, with the
 //! nearest known name beside it. Values are never printed here: a field may hold a secret.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
@@ -57,6 +57,8 @@ pub(crate) struct Document<'a> {
     problems: RefCell<Vec<Problem>>,
     syntax: Syntax,
     nothing: DeTable<'a>,
+    /// Where each line ends; made when the first problem is told.
+    line_ends: OnceCell<Vec<usize>>,
 }
 
 /// Whether the text is TOML. If it is not, what seems to be missing may only stand in a line that was not understood.
@@ -71,7 +73,13 @@ impl<'a> Document<'a> {
     pub(crate) fn parse(text: &'a str) -> (Self, DeTable<'a>) {
         let (table, errors) = DeTable::parse_recoverable(text);
         let syntax = if errors.is_empty() { Syntax::Good } else { Syntax::Broken };
-        let document = Self { text, problems: RefCell::default(), syntax, nothing: DeTable::new() };
+        let document = Self {
+            text,
+            problems: RefCell::default(),
+            syntax,
+            nothing: DeTable::new(),
+            line_ends: OnceCell::new(),
+        };
         for error in &errors {
             let message = format!("not TOML: {}", error.message().replace('\n', ", "));
             document.report(error.span().unwrap_or_default().start, String::new(), message);
@@ -106,8 +114,8 @@ impl<'a> Document<'a> {
     }
 
     fn line(&self, at: usize) -> usize {
-        let before = self.text.as_bytes().get(..at).unwrap_or(self.text.as_bytes());
-        1 + before.iter().filter(|byte| **byte == b'\n').count()
+        let ends = || self.text.match_indices('\n').map(|(end, _)| end).collect();
+        1 + self.line_ends.get_or_init(ends).partition_point(|end| *end < at)
     }
 }
 
@@ -196,6 +204,11 @@ impl<'t, 'a> Section<'t, 'a> {
         };
         let each = |(index, item)| self.enter(item, format!("{}[{index}]", self.field(key)));
         items.iter().enumerate().filter_map(each).collect()
+    }
+
+    /// How many items the array `key` has.
+    pub(crate) fn length(&self, key: &'static str) -> usize {
+        self.find(key).and_then(|value| value.get_ref().as_array()).map_or(0, |items| items.len())
     }
 
     /// Notes that the field `key` is wrong, where the section as a whole shows it.

@@ -1,5 +1,6 @@
 //! The sections of a configuration, and what they must be to one another.
 
+use super::phonebook::phonebook;
 use super::read::{Document, Mark, Section, nearest};
 use super::{
     Admin, CertificateFiles, Config, Connector, ConnectorKind, Device, Gateway, Log, LogLevel, LogTarget,
@@ -82,6 +83,7 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>) -> Option<Config> {
     let sip = sip(root, media.ports, signalling_ports);
     let admin = admin(root, &sip, media.ports, signalling_ports);
     let defence = defence(root);
+    let (phonebook, unseen) = phonebook(document, root, &gateway, &sip, (media.ports, signalling_ports));
     let tokens = root.sections("tokens").iter().filter_map(|s| token(document, s, &mut names)).collect();
     let connectors =
         root.sections("connectors").iter().filter_map(|s| connector(document, s, &mut names)).collect();
@@ -96,6 +98,7 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>) -> Option<Config> {
     }
     let rules = sections.iter().filter_map(|s| rule(document, s, &gateway, &mut names)).collect();
     let mut warnings = names.unused(document);
+    warnings.extend(unseen);
     if sections.is_empty() {
         warnings.push(root.mark("rules").note(document, "are missing: every call is refused; add [[rules]]"));
     }
@@ -114,6 +117,7 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>) -> Option<Config> {
         media,
         admin,
         defence,
+        phonebook,
         signalling_ports,
         tokens,
         connectors,
@@ -239,7 +243,7 @@ fn certificate(s: &Section<'_, '_>) -> Option<CertificateFiles> {
     Some(CertificateFiles { chain: chain?, key: key? })
 }
 
-fn listeners(
+pub(super) fn listeners(
     s: &Section<'_, '_>,
     key: &'static str,
     own: &[SocketAddr],

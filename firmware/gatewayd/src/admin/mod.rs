@@ -13,6 +13,7 @@ mod book;
 mod history;
 mod keeping;
 mod page;
+mod phonebook;
 mod plans;
 mod problem;
 mod rate;
@@ -32,6 +33,7 @@ pub use trust::Trust;
 use crate::configuration::Configuration;
 use crate::control::{Asked, Status};
 use crate::engine::event::Event;
+use crate::phonebook::Shelf;
 use access::Sessions;
 use accounts::Accounts;
 use axum::Router;
@@ -168,7 +170,7 @@ pub fn routes(admin: &Arc<Admin>) -> (Router, Value) {
         .route(&format!("{ROOT}/openapi.json"), openapi)
         .route("/", get(page::index))
         .route("/web/{*name}", get(page::asset))
-        .fallback(|| async { Sort::NotFound.because("there is nothing at this path") })
+        .fallback(phonebook::answer)
         .method_not_allowed_fallback(|| async { Sort::Method.because("this path takes other methods") })
         .layer(from_fn_with_state(Arc::clone(admin), rate::limit))
         .layer(from_fn(secure))
@@ -186,6 +188,7 @@ pub async fn follow(
     asked: Asked,
     live: watch::Sender<Arc<Status>>,
     mut over: mpsc::Receiver<CallRecord>,
+    shelf: Shelf,
 ) {
     let mut tick = tokio::time::interval(LIVE);
     let mut configured = admin.configuration.watch();
@@ -200,6 +203,9 @@ pub async fn follow(
                 if changed.is_ok() {
                     let config = Arc::clone(&configured.borrow_and_update());
                     admin.configured(&config);
+                    if let Err(error) = shelf.show(&config.phonebook.directory) {
+                        warn!(%error, "the phonebook stays as it was");
+                    }
                     for shard in &admin.shards {
                         // A shard that is gone takes no calls.
                         drop(shard.send(Event::Configure(Arc::clone(&config))).await);

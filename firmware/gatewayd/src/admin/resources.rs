@@ -11,11 +11,11 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use domain::api::resource::{
-    AccessToken, CallRoutingRule, Connector, ExternalSystem, NamedLocation, RegistrarDevice,
+    AccessToken, CallRoutingRule, Connector, ExternalSystem, NamedLocation, PhonebookEntry, RegistrarDevice,
 };
 use domain::api::settings::{
-    AdminSettings, DefenceSettings, GatewaySettings, LogSettings, MediaSettings, SignallingSettings,
-    SipSettings,
+    AdminSettings, DefenceSettings, GatewaySettings, LogSettings, MediaSettings, PhonebookSettings,
+    SignallingSettings, SipSettings,
 };
 use domain::api::{Kind, Misshapen};
 use domain::config::documents::Wrong;
@@ -74,6 +74,7 @@ fn schema(kind: Kind) -> Schema {
         Kind::Media => Schema::of::<MediaSettings>(),
         Kind::Signalling => Schema::of::<SignallingSettings>(),
         Kind::Admin => Schema::of::<AdminSettings>(),
+        Kind::Phonebook => Schema::of::<PhonebookSettings>(),
         Kind::Defence => Schema::of::<DefenceSettings>(),
         Kind::Log => Schema::of::<LogSettings>(),
         Kind::AccessTokens => Schema::of::<AccessToken>(),
@@ -81,6 +82,7 @@ fn schema(kind: Kind) -> Schema {
         Kind::SipProxies | Kind::H323Gatekeepers | Kind::TurnServers => Schema::of::<ExternalSystem>(),
         Kind::Locations => Schema::of::<NamedLocation>(),
         Kind::RegistrarDevices => Schema::of::<RegistrarDevice>(),
+        Kind::PhonebookEntries => Schema::of::<PhonebookEntry>(),
         Kind::CallRoutingRules => Schema::of::<CallRoutingRule>(),
     }
 }
@@ -270,7 +272,7 @@ fn shaped(kind: Kind, body: &Value) -> Result<Value, Problem> {
 /// What the resource is called.
 fn name(kind: Kind, body: &Value) -> Result<String, Problem> {
     let body = shaped(kind, body)?;
-    Ok(body.get(kind.named_by()).and_then(Value::as_str).unwrap_or_default().to_owned())
+    Ok(kind.id(&body).unwrap_or_default())
 }
 
 async fn put_one(

@@ -466,6 +466,41 @@ fn k3_k4_plans_are_told_to_be_copied() {
 }
 
 #[test]
+fn k6_rooms_fetch_the_phonebook_by_https_with_its_own_password() {
+    run(async {
+        let bench = Bench::new();
+        let ann = bench.administrator().await;
+        let settings = json!({ "https": "/phonebook", "user": "rooms", "password": "PLANTED-LOOKUP" });
+        bench.ask(&ann, "PUT", "/settings/phonebook", Some(settings)).await.is(200);
+        let entry = json!({ "name": "Board", "group": "Berlin", "aliases": ["sip:board@meet.example.com"] });
+        let made = bench.ask(&ann, "POST", "/phonebook-entries", Some(entry)).await;
+        assert_eq!(made.is(201).header("location"), "/api/v1/phonebook-entries/Berlin%2FBoard");
+        bench.ask(&ann, "GET", "/phonebook-entries/Berlin%2FBoard", None).await.is(200);
+        let fetch = async |authorization: Option<&str>| {
+            let mut request = HttpRequest::builder().uri("/phonebook?q=board");
+            request = request.extension(access::From("192.0.2.20:1".parse().unwrap()));
+            if let Some(authorization) = authorization {
+                request = request.header("authorization", authorization);
+            }
+            let response = bench.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+            let (parts, body) = response.into_parts();
+            (parts.status, String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap())
+        };
+        assert_eq!(fetch(None).await.0, 401);
+        assert_eq!(fetch(Some("Basic cm9vbXM6d3Jvbmc=")).await.0, 401);
+        // rooms:PLANTED-LOOKUP
+        let (status, text) = fetch(Some("Basic cm9vbXM6UExBTlRFRC1MT09LVVA=")).await;
+        assert!(status == 200 && text.contains("sip:board@meet.example.com"), "{status} {text}");
+        // And without user and password, everybody may.
+        bench
+            .ask(&ann, "PUT", "/settings/phonebook", Some(json!({ "https": "/phonebook", "password": "" })))
+            .await
+            .is(200);
+        assert_eq!(fetch(None).await.0, 200);
+    });
+}
+
+#[test]
 fn the_last_administrator_stays_one() {
     run(async {
         let bench = Bench::new();

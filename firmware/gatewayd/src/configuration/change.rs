@@ -145,11 +145,17 @@ impl Configuration {
             edits.extend(kind.secret().map(|_| Edit::remove(secret, Expected::Anything)));
             return Ok(edits);
         };
-        let body = kind.shape(body).map_err(|error| wrong(error.field, error.message))?;
+        let mut body = kind.shape(body).map_err(|error| wrong(error.field, error.message))?;
+        // An empty secret is none: it is taken away.
+        let emptied = kind.secret().filter(|field| body.get(*field).is_some_and(|value| value == ""));
+        if let (Some(field), Some(fields)) = (emptied, body.as_object_mut()) {
+            fields.remove(field);
+        }
         let secret_field = || kind.secret().unwrap_or_default().to_owned();
         let parted = self.secrets.part(*kind, id, body);
         let (body, sealed) = parted.map_err(|error| wrong(secret_field(), error.to_string()))?;
         let mut edits = vec![Edit::put(place, *expected, body.to_string().as_bytes())];
+        edits.extend(emptied.map(|_| Edit::remove(secret.clone(), Expected::Anything)));
         edits.extend(sealed.map(|(_, sealed)| Edit::put(secret, Expected::Anything, &sealed)));
         Ok(edits)
     }

@@ -56,13 +56,13 @@ pub struct Connections {
 }
 
 /// How many connections each peer's address has.
-struct Peers {
+pub(crate) struct Peers {
     most: usize,
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 
 /// A connection's right to be; dropping it gives it back.
-struct Seat {
+pub(crate) struct Seat {
     peers: Arc<Peers>,
     peer: IpAddr,
     _permit: OwnedSemaphorePermit,
@@ -87,7 +87,7 @@ impl Connections {
     /// At most `limit` connections, and `each` for one peer's address, whose events go to `events`.
     #[must_use]
     pub fn new(events: mpsc::Sender<Event>, limit: usize, each: usize) -> Self {
-        let peers = Arc::new(Peers { most: each, open: Mutex::new(HashMap::new()) });
+        let peers = Arc::new(Peers::new(each));
         Self { events, room: Arc::new(Semaphore::new(limit)), peers, next: Arc::new(AtomicU64::new(1)) }
     }
 
@@ -234,8 +234,13 @@ async fn write_all<S: AsyncWrite + Unpin>(stream: &mut S, data: &[u8]) -> Result
 }
 
 impl Peers {
+    /// At most so many for each.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, open: Mutex::new(HashMap::new()) }
+    }
+
     /// `None` if this peer has as many as it may have.
-    fn seat(self: &Arc<Self>, peer: IpAddr, permit: OwnedSemaphorePermit) -> Option<Seat> {
+    pub(crate) fn seat(self: &Arc<Self>, peer: IpAddr, permit: OwnedSemaphorePermit) -> Option<Seat> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(peer).or_default();
         if *count >= self.most {
