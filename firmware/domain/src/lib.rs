@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!  config (one text) ─▶ Arc<Config> ─▶ routing ─▶ call ─▶ leg commands
-//!                                                  │ └──▶ media (the plan of what flows)
+//!                                  reception ─────▶│ └──▶ media (the plan of what flows; prompt, theme)
 //!                                      layout ◀────┘ └──▶ status (what the live view shows)
 //! ```
 //!
@@ -19,5 +19,8 @@ pub mod defence;
 pub mod firewall;
 pub mod layout;
 pub mod media;
+pub mod prompt;
+pub mod reception;
 pub mod routing;
 pub mod status;
+pub mod theme;

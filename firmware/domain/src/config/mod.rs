@@ -5,15 +5,17 @@
 //! daemon's: paths in here are paths, not contents. `examples/gantry.toml` beside this crate shows every field.
 
 pub(crate) mod read;
+mod receptions;
 mod sections;
 mod values;
 
 pub use read::{Problem, Problems};
 
 use crate::defence;
+use crate::reception::Desk;
 use crate::routing::{Encryption, Router};
-use base::Secret;
 use base::leg::Trust;
+use base::{Alias, Secret};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -44,6 +46,10 @@ pub struct Config {
     pub systems: Vec<System>,
     /// Devices that may register.
     pub devices: Vec<Device>,
+    /// Sets of pictures and voices for the prompts.
+    pub themes: Vec<Theme>,
+    /// The Virtual Receptions (P5); their aliases come before the rules.
+    pub receptions: Vec<Desk>,
     /// The Call Routing Rules (P4) and the locations they name.
     pub router: Router,
     /// What is logged.
@@ -191,6 +197,15 @@ pub struct Device {
     pub password: Secret<String>,
 }
 
+/// A set of pictures and voices for the prompts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Theme {
+    /// Unique among the themes.
+    pub name: String,
+    /// Where its files are: `welcome.png`, `welcome.wav` and so on. A prompt without one keeps the built-in.
+    pub folder: PathBuf,
+}
+
 /// What is logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
@@ -244,6 +259,12 @@ impl Config {
     #[must_use]
     pub fn token(&self, name: &str) -> Option<&Token> {
         self.tokens.iter().find(|token| token.name == name)
+    }
+
+    /// The Virtual Reception that `alias` leads to.
+    #[must_use]
+    pub fn reception(&self, alias: &Alias) -> Option<&Desk> {
+        self.receptions.iter().find(|desk| desk.answers(alias))
     }
 
     /// The connector called `name`.
