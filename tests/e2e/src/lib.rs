@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod gateway;
 pub mod impair;
+pub mod keypad;
 pub mod lab;
 pub mod pattern;
 pub mod picture;

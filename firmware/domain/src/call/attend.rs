@@ -9,6 +9,7 @@
 
 use super::machine::Out;
 use super::{ANSWER, Call, CallEffect, CallEvent, Leg, Life, Phase};
+use crate::config::Lobby;
 use crate::media::{MediaPlan, Side, Up};
 use crate::prompt::Showing;
 use crate::reception::{Desk, Effect, Input, Verdict, Visit};
@@ -63,6 +64,19 @@ impl Call {
         self.phase = Phase::Reception { answer: Some(now + ANSWER) };
     }
 
+    /// The conference holds the caller in its lobby. Where that is to be seen, one that dialled the meeting is answered now.
+    pub(super) fn wait_in_lobby(&mut self, now: Instant, out: Out<'_>) {
+        match (&self.guest, &self.route) {
+            (Some(_), _) => self.visit(now, Input::Verdict(Verdict::Lobby), out),
+            (None, Some(route)) if self.config.gateway.lobby == Lobby::Shown => {
+                let dialled = route.dialled.clone();
+                out(Output::Effect(CallEffect::Leg(Side::Caller, LegCommand::Accept)));
+                self.guest = Some(Guest { visit: Visit::in_the_lobby(), dialled, ears: Ears::default() });
+            }
+            (None, _) => {}
+        }
+    }
+
     /// Turns the visit, and does what it wants.
     pub(super) fn visit(&mut self, now: Instant, input: Input, out: Out<'_>) {
         let Some(guest) = &mut self.guest else { return };
@@ -94,7 +108,8 @@ impl Call {
             return self.visit(now, Input::Verdict(Verdict::Wrong(NO_ROUTE)), out);
         };
         let dialled = Dialled { alias, ..guest.dialled.clone() };
-        let encryption = guest.visit.desk().encryption.unwrap_or(self.config.sip.encryption);
+        let asked = guest.visit.desk().and_then(|desk| desk.encryption);
+        let encryption = asked.unwrap_or(self.config.sip.encryption);
         let config = self.config.clone();
         let verdict = match config.router.route(&dialled, Direction::Incoming) {
             None => Verdict::Wrong(NO_ROUTE),
@@ -149,7 +164,7 @@ impl Call {
         let rules = self.rule().and_then(|rule| rule.theme.clone());
         let prompt = Showing {
             prompt: screen.prompt,
-            theme: rules.or_else(|| guest.visit.desk().theme.clone()),
+            theme: rules.or_else(|| guest.visit.desk()?.theme.clone()),
             keyed: Pii::new(if screen.prompt.shows_keys() { guest.visit.keyed() } else { "" }),
             says: screen.says,
         };

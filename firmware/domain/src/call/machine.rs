@@ -4,7 +4,7 @@ use super::attend::KeyedBy;
 use super::keys::Code;
 use super::{ANSWER, Call, CallEffect, CallEvent, CallInput, ENDING, JOIN, Life, Operator, Phase, Route};
 use crate::media::{Indicators, MediaPlan, Side};
-use crate::reception::{Input, Verdict};
+use crate::reception::Input;
 use crate::routing::{Decision, Direction, Target};
 use base::leg::{Dialled, Join, LegCommand, LegEvent, Trust};
 use base::machine::{Machine, Output, earliest};
@@ -88,7 +88,7 @@ impl Call {
             }
             (Phase::Joining { .. }, CallInput::Leg(Side::Conference, LegEvent::Lobby { until })) => {
                 self.phase = Phase::Lobby { lobby: until.min(now + limits::LOBBY) };
-                self.visit(now, Input::Verdict(Verdict::Lobby), out);
+                self.wait_in_lobby(now, out);
             }
             (Phase::Reception { answer: Some(_) }, CallInput::Leg(Side::Caller, LegEvent::Connected)) => {
                 self.phase = Phase::Reception { answer: None };

@@ -22,6 +22,9 @@
 //!                           └── said goodbye ──▶ ENDING
 //! ```
 //!
+//! Where lobbies are shown ([`Lobby::Shown`](crate::config::Lobby)), a caller that dialled a meeting is accepted in LOBBY, and goes on
+//! from there as one from a reception does.
+//!
 //! Routing takes no time: it happens on the way from INCOMING to JOINING. Each timer is one state's: JOIN
 //! ([`JOIN`]), LOBBY ([`limits::LOBBY`](base::limits::LOBBY), P6), ANSWER ([`ANSWER`]), ENDING ([`ENDING`]); DRAIN runs
 //! beside any of them.
@@ -310,7 +313,7 @@ impl Call {
     /// The reception that it is in.
     #[must_use]
     pub fn reception(&self) -> Option<&Desk> {
-        self.guest.as_ref().map(|guest| guest.visit.desk())
+        self.guest.as_ref().and_then(|guest| guest.visit.desk())
     }
 
     /// The rule that took it, the connector and the meeting.

@@ -69,8 +69,19 @@ pub struct Gateway {
     pub meeting_digits: u8,
     /// How many codec workers there are; `None` for one per processor.
     pub workers: Option<usize>,
+    /// What a caller that dialled a meeting meets while it waits in the lobby.
+    pub lobby: Lobby,
     /// How long calls may go on after a shutdown was asked for.
     pub drain: Duration,
+}
+
+/// What a caller that dialled a meeting meets while somebody must admit it (W1, P6). One from a Virtual Reception always sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lobby {
+    /// It rings; who is not admitted is refused, with the reason.
+    Rings,
+    /// It is answered, sees and hears that it waits, and whether it was admitted.
+    Shown,
 }
 
 /// Signalling with SIP callers.

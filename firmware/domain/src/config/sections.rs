@@ -3,8 +3,8 @@
 use super::read::{Document, Mark, Section, nearest};
 use super::receptions;
 use super::{
-    CertificateFiles, Config, Connector, ConnectorKind, Device, Gateway, Log, LogLevel, LogTarget, MAX_RULES,
-    Media, PortRange, Problem, Sip, System, SystemKind, Token, values,
+    CertificateFiles, Config, Connector, ConnectorKind, Device, Gateway, Lobby, Log, LogLevel, LogTarget,
+    MAX_RULES, Media, PortRange, Problem, Sip, System, SystemKind, Token, values,
 };
 use crate::defence::Policy;
 use crate::routing::{
@@ -27,6 +27,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 pub(super) const ENCRYPTIONS: &[(&str, Encryption)] =
     &[("on", Encryption::On), ("off", Encryption::Off), ("best-effort", Encryption::BestEffort)];
+const LOBBIES: &[(&str, Lobby)] = &[("rings", Lobby::Rings), ("shown", Lobby::Shown)];
 const CALL_TYPES: &[(&str, CallType)] =
     &[("audio", CallType::Audio), ("video", CallType::Video), ("auto", CallType::Auto)];
 const ALIAS_FORMS: &[(&str, AliasForm)] = &[("alias", AliasForm::Alias), ("full-uri", AliasForm::FullUri)];
@@ -154,6 +155,7 @@ fn gateway(root: &Section<'_, '_>) -> Gateway {
         domains,
         public_address: s.take("public_address", values::public_address),
         meeting_digits: s.take("meeting_digits", values::number(4..=20)).unwrap_or(13),
+        lobby: s.take("lobby", values::word(LOBBIES)).unwrap_or(Lobby::Rings),
         workers: s.take("workers", values::number(1..=256_i64)).and_then(|n| usize::try_from(n).ok()),
         drain: s.take("drain", values::duration(Duration::ZERO..=DAY)).unwrap_or(30 * SECOND),
     }

@@ -71,7 +71,8 @@ pub enum Effect {
 /// One caller's visit. Turn it with [`Machine::step`]; what the caller sees and hears is [`screen`](Self::screen).
 #[derive(Debug, Clone)]
 pub struct Visit {
-    desk: Desk,
+    /// `None` for one that never was at a desk.
+    desk: Option<Desk>,
     state: State,
     keyed: String,
     wrong: u8,
@@ -124,7 +125,23 @@ impl Visit {
     #[must_use]
     pub fn new(desk: Desk) -> Self {
         let screen = Screen { prompt: Prompt::Welcome, says: None, sayings: 0 };
-        Self { desk, state: State::New, keyed: String::new(), wrong: 0, leaves: None, screen }
+        Self { desk: Some(desk), state: State::New, keyed: String::new(), wrong: 0, leaves: None, screen }
+    }
+
+    /// A visit of somebody who dialled a meeting and waits in its lobby: only what comes after the hand-over is left of it.
+    #[must_use]
+    pub fn in_the_lobby() -> Self {
+        let screen = Screen { prompt: Prompt::Lobby, says: None, sayings: 0 };
+        let mut visit = Self {
+            desk: None,
+            state: State::HandingOver,
+            keyed: String::new(),
+            wrong: 0,
+            leaves: None,
+            screen,
+        };
+        visit.hand_over(Prompt::Lobby);
+        visit
     }
 
     /// What it sees and hears now; `None` before it is connected.
@@ -141,8 +158,8 @@ impl Visit {
 
     /// The reception.
     #[must_use]
-    pub fn desk(&self) -> &Desk {
-        &self.desk
+    pub fn desk(&self) -> Option<&Desk> {
+        self.desk.as_ref()
     }
 
     /// Whether keys are taken now.
@@ -258,7 +275,8 @@ impl Visit {
 
     fn wait(&mut self, now: Instant) {
         self.screen.says = None;
-        self.state = State::Waiting { first_key: now + self.desk.first_key };
+        self.state =
+            State::Waiting { first_key: now + self.desk.as_ref().map_or(FIRST_KEY, |desk| desk.first_key) };
     }
 
     fn collect(&mut self, now: Instant) {
@@ -266,13 +284,14 @@ impl Visit {
             return self.wait(now);
         }
         self.screen.says = None;
-        self.state = State::Collecting { next_key: now + self.desk.next_key };
+        self.state =
+            State::Collecting { next_key: now + self.desk.as_ref().map_or(NEXT_KEY, |desk| desk.next_key) };
     }
 
     fn submit(&mut self, now: Instant, out: Out<'_>) {
         self.screen.says = None;
         self.state = State::Checking;
-        match self.desk.alias_of(&self.keyed) {
+        match self.desk.as_ref().and_then(|desk| desk.alias_of(&self.keyed)) {
             Some(alias) => out(Output::Effect(Effect::Route(alias))),
             None => self.wrong(now, Cause::new(Fault::Caller, Kind::NoRoute)),
         }
@@ -285,7 +304,7 @@ impl Visit {
 
     fn wrong(&mut self, now: Instant, cause: Cause) {
         self.wrong = self.wrong.saturating_add(1);
-        if self.wrong < self.desk.tries {
+        if self.wrong < self.desk.as_ref().map_or(0, |desk| desk.tries) {
             self.ask(now, Prompt::TryAgain);
         } else {
             self.sorry(now, cause);

@@ -154,6 +154,37 @@ fn w4_where_interoperability_is_off_the_caller_is_told_before_the_call_ends() {
     assert_eq!(bench.ends(), [(CALLER, cause)], "though nobody tells that it was heard");
 }
 
+/// P6, W1
+#[test]
+fn p6_w1_where_lobbies_are_shown_who_dialled_a_meeting_is_answered_there() {
+    let shown = CONFIG.replace("[gateway]", "[gateway]\nlobby = \"shown\"");
+    for admitted in [true, false] {
+        let config = Config::parse("test.toml", &shown).expect("a configuration");
+        let mut bench = Bench { call: Call::new(CallId(7), Arc::new(config)), ..Bench::new() };
+        bench.leg(CALLER, dialled("947111234567890123@m")).effects();
+        assert_eq!(shown_to(&bench), None, "it rings until then");
+        let until = bench.now + 30 * SECOND;
+        bench.leg(CONFERENCE, LegEvent::Lobby { until });
+        assert_eq!(bench.effects()[0], CallEffect::Leg(CALLER, LegCommand::Accept));
+        bench.leg(CALLER, LegEvent::Connected).leg(CALLER, LegEvent::Media(room()));
+        assert_eq!((bench.call.state(), shown_to(&bench)), (State::Lobby, Some(Prompt::Lobby)));
+        if admitted {
+            bench.leg(CONFERENCE, LegEvent::Connected);
+            assert_eq!((bench.call.state(), shown_to(&bench)), (State::Connected, None));
+            continue;
+        }
+        bench.pass(limits::LOBBY);
+        let cause = Cause::new(Fault::Callee, Kind::LobbyTimeout);
+        assert_eq!((bench.ends(), shown_to(&bench)), (vec![(CONFERENCE, cause)], Some(Prompt::NotAdmitted)));
+        said(&mut bench);
+        assert_eq!(bench.ends(), [(CALLER, cause)]);
+    }
+}
+
+fn shown_to(bench: &Bench) -> Option<Prompt> {
+    shown(bench).map(|(prompt, _)| prompt)
+}
+
 #[test]
 fn a_conference_that_does_not_answer_is_told_to_the_caller() {
     let mut bench = received();
