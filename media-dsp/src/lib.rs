@@ -6,6 +6,9 @@
 //!                                       └─▶ mix: all sounds but the listener's own, encoded ─▶ EncodedFrame
 //! ```
 //!
+//! A source may also be the box's own: a [`Still`] picture that it shows, a [`Clip`] that it says. In what a peer says keys can be
+//! listened for.
+//!
 //! A [`Graph`] is the pure core: it owns sources and sinks, takes a [`Command`] or the passing of time, and hands out
 //! [`Report`]s. It has no thread and no clock, so a test turns it in virtual time. A [`Worker`] is the thin shell: one
 //! thread, two bounded rings, a waker. What crosses the rings is plain data, so a worker may as well be another process.
@@ -16,14 +19,18 @@
 //!
 //! Start with [`message`], then [`graph`].
 
+pub mod clip;
 pub mod graph;
 pub mod message;
 mod ring;
+mod still;
 pub mod worker;
 
+pub use clip::{Clip, ClipError};
 pub use graph::Graph;
 pub use message::{
-    Command, Fit, Layer, Mix, Opening, PictureSink, Rect, Report, SinkId, SinkStats, SourceId, SourceKind,
-    SourceStats, Stage, Stats, Step, Tile,
+    Command, Fit, Layer, Listening, Mix, Opening, PictureSink, Rect, Report, SinkId, SinkStats, SourceId,
+    SourceKind, SourceStats, Stage, Stats, Step, Tile,
 };
+pub use still::Still;
 pub use worker::{Waker, Worker, WorkerHandle};

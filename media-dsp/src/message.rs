@@ -5,6 +5,7 @@
 //! peers (a [`SendStream`](base::leg::SendStream)). Steps may name a source before it is added: it is silent and black
 //! until then, so the order in which two legs come up does not matter.
 
+use crate::{Clip, Still};
 use base::{Codec, EncodedFrame, Size};
 use std::fmt;
 use std::time::Duration;
@@ -90,6 +91,27 @@ pub enum Step {
         /// Sound or picture.
         kind: SourceKind,
     },
+    /// This picture source shows this from now on, until a frame or another comes.
+    Show {
+        /// Which.
+        source: SourceId,
+        /// It.
+        still: Still,
+    },
+    /// This sound source says this from now on, in place of what it was saying. At its end comes [`Report::Played`].
+    Play {
+        /// Which.
+        source: SourceId,
+        /// It.
+        clip: Clip,
+    },
+    /// Whether keys are listened for in this sound source (ITU-T Q.23). Each comes as [`Report::Key`].
+    Listen {
+        /// Which.
+        source: SourceId,
+        /// From now on.
+        keys: Listening,
+    },
     /// No more frames of this source; sinks that still name it show background and hear silence.
     RemoveSource(SourceId),
     /// Compose a picture and encode it.
@@ -126,6 +148,15 @@ pub enum Step {
     },
     /// No more frames of this sink, be it a picture, a mix or one layer of a ladder.
     RemoveSink(SinkId),
+}
+
+/// Whether keys are listened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Listening {
+    /// They are.
+    On,
+    /// They are not.
+    Off,
 }
 
 /// What a source carries.
@@ -280,6 +311,18 @@ pub enum Report {
         source: SourceId,
         /// Decibels relative to overload, 0 loudest, -127 silence (RFC 6464 with its sign).
         dbov: i8,
+    },
+    /// A key was heard in a source's sound: `0`-`9`, `*`, `#`, `A`-`D`.
+    Key {
+        /// Which source.
+        source: SourceId,
+        /// Which key.
+        key: char,
+    },
+    /// A source has said what it was given to its end.
+    Played {
+        /// Which.
+        source: SourceId,
     },
     /// A picture source has another size than before.
     Picture {

@@ -30,6 +30,8 @@ pub enum Kind {
     Cancelled,
     /// No rule takes the alias.
     NoRoute,
+    /// A Virtual Reception's caller keyed nothing (P5).
+    NothingKeyed,
     /// The conference does not know this meeting.
     MeetingNotFound,
     /// The conference does not take our token.
@@ -96,6 +98,7 @@ impl Cause {
             Kind::HungUp => "call disconnected",
             Kind::Cancelled => "caller gave up before the answer",
             Kind::NoRoute => "no routing rule takes this alias",
+            Kind::NothingKeyed => "no meeting id was keyed",
             Kind::MeetingNotFound => "meeting not found",
             Kind::BadToken => "access token refused by the conference",
             Kind::CallRejected => "call rejected",

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!  config (one text) ─▶ Arc<Config> ─▶ routing ─▶ call ─▶ leg commands
-//!                                                  │ └──▶ media (the plan of what flows)
+//!                                  reception ─────▶│ └──▶ media (the plan of what flows; prompt, theme)
 //!                                      layout ◀────┘ └──▶ status (what the live view shows)
 //! ```
 //!
@@ -25,5 +25,8 @@ pub mod licence;
 pub mod media;
 pub mod otj;
 pub mod phonebook;
+pub mod prompt;
+pub mod reception;
 pub mod routing;
 pub mod status;
+pub mod theme;

@@ -7,9 +7,11 @@
 //! ```text
 //!  caller ─sound, picture──▶ up:   one sound, one ladder of up to three sizes ──▶ conference
 //!  caller ◀─sound, picture── down: one mix, one composed picture ◀─up to eight of each─┘
+//!                                  or a prompt
 //! ```
 
 use crate::layout::Tile;
+use crate::prompt::Showing;
 use base::frame::{Codec, Size};
 use base::ids::StreamId;
 use std::time::Duration;
@@ -41,6 +43,10 @@ pub struct MediaPlan {
     pub up: Up,
     /// From the conference to the caller.
     pub down: Down,
+    /// What the caller sees and hears instead of the conference.
+    pub prompt: Option<Showing>,
+    /// The caller's sound in which keys are listened for (ITU-T Q.23).
+    pub keys: Option<StreamId>,
 }
 
 /// From the caller to the conference.

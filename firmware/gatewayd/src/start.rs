@@ -9,6 +9,7 @@ use crate::engine::join::{Joiner, Whereabouts};
 use crate::engine::shard::{Parts, Shard};
 use crate::engine::sip_side::{Dialer, SipSide, endpoint_config};
 use crate::media::Plane;
+use crate::media::prompts::Prompts;
 use crate::net::connection::Connections;
 use crate::net::dns::Names;
 use crate::net::https::LocalPorts;
@@ -308,7 +309,7 @@ fn plane(config: &Config, epoch: Instant, reports: &Arc<Notify>) -> Result<Plane
     let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || bell.notify_one());
     let processors = || std::thread::available_parallelism().ok().map(usize::from);
     let workers = config.gateway.workers.or_else(processors);
-    Plane::new(workers.unwrap_or(1), epoch, &wake).context("media workers")
+    Plane::new(workers.unwrap_or(1), epoch, Prompts::load(&config.themes)?, &wake).context("media workers")
 }
 
 /// The media ports, from a random one on.

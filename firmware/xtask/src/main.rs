@@ -24,6 +24,7 @@ cargo xtask <command>
   e2e [filter]                  only the end-to-end calls
   fuzz [target] [--for 60s]     fuzz one target or all; without a target each gets the time
   bench [filter]                measure against named peers; writes target/bench/latest.json
+  prompts                       make the built-in prompts of the Virtual Reception anew, pictures and voices
   deny                          licences and sources of all dependencies (cargo-deny)
   yocto <command>               the Yocto layers: crates, layout, check, faults (`yocto help` says more)
   image <board>                 compose a disk that boots, or a stick that installs it (`image --help` says more)
@@ -49,6 +50,7 @@ fn main() -> Result<()> {
         "e2e" => e2e(&arguments),
         "fuzz" => fuzz::command(&arguments),
         "bench" => bench(&arguments),
+        "prompts" => prompts(),
         "deny" => deny(),
         "image" => image::command(&arguments),
         "flash" => flash::command(&arguments),
@@ -113,6 +115,11 @@ fn check() -> Result<()> {
     Cargo::new("fmt").args(["--all", "--check"]).run()?;
     Cargo::new("clippy").args(["--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]).run()?;
     Cargo::new("test").args(["--quiet", "-p", "floors"]).run()
+}
+
+fn prompts() -> Result<()> {
+    setup::install(&[setup::BUILD, setup::PROMPTS])?;
+    Cargo::new("run").args(["-p", "gatewayd", "--example", "prompts"]).run()
 }
 
 fn bench(arguments: &[String]) -> Result<()> {

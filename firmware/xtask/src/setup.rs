@@ -57,6 +57,12 @@ pub const BENCH: Packages = Packages {
     ],
 };
 
+/// What the built-in prompts are made with.
+pub const PROMPTS: Packages = Packages {
+    purpose: "making the prompts: a voice and a typeface",
+    names: &["espeak-ng", "fonts-dejavu-core"],
+};
+
 /// What composes an image.
 pub const IMAGE: Packages = Packages {
     purpose: "composing images: file systems, partitions, verity, kernel images, modules",

@@ -4,8 +4,11 @@
 //! tried; a scalar version of each operation in the tests is its oracle. Sound loops are plain Rust written so that the
 //! compiler vectorises them: all of a call's sound outside the codecs is below a thousandth of a core.
 //!
+//! Keys in sound are found by [`dtmf`].
+//!
 //! No protocol, clock, thread or codec here.
 
+pub mod dtmf;
 pub mod picture;
 pub mod resample;
 pub mod sound;

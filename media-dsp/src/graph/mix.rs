@@ -17,7 +17,7 @@
 //!   drift, it moves in a silence: forward by a jump, backward by leaving silent blocks out.
 
 use super::pace::{Moment, nanos};
-use super::sound::{RATE, SoundSource, earlier};
+use super::sound::{RATE, SoundSource, UNHEARD, earlier};
 use crate::message::{MAX_INPUTS, Mix as Settings, Opening, Report, SinkId, SinkStats, SourceId, Stage};
 use base::{Codec, EncodedFrame, MediaTime, Size};
 use bytes::Bytes;
@@ -43,9 +43,6 @@ const STALLED: Duration = Duration::from_millis(200);
 const SILENT: f32 = 1e-6;
 /// How far captured may be off: less than ears and eyes notice (ITU-R BT.1359: 45 ms).
 const OFF: Duration = Duration::from_millis(15);
-/// How long ago silence was captured before anybody was heard: longer than sound is on its way, because time may jump
-/// forward to the first word and not back.
-const UNHEARD: Duration = Duration::from_millis(250);
 /// How long a mix of [`Opening::FirstWord`] waits for somebody before it begins with silence.
 const FIRST_WORD: Duration = Duration::from_millis(500);
 /// How long captured may be off while nobody pauses before it jumps forward all the same.

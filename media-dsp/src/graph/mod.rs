@@ -18,6 +18,7 @@ mod pace;
 mod picture;
 mod sound;
 
+use crate::Still;
 use crate::message::{
     Command, Layer, MAX_INPUTS, MAX_LAYERS, MAX_SINKS, MAX_SOURCES, MAX_TILES, Report, STATS_TIME, SinkId,
     SourceId, SourceKind, Stats, Step,
@@ -29,7 +30,8 @@ use ladder::Ladder;
 use mix::Mix;
 use pace::Moment;
 use picture::PictureSource;
-use sound::SoundSource;
+pub(crate) use sound::RATE;
+use sound::{SoundSource, UNHEARD, earlier};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::Instant;
@@ -119,7 +121,7 @@ impl Graph {
 
     fn command(&mut self, at: &Moment, command: Command, report: &mut dyn FnMut(Report)) {
         match command {
-            Command::Apply(steps) => steps.into_iter().for_each(|step| self.apply(at.now, step, report)),
+            Command::Apply(steps) => steps.into_iter().for_each(|step| self.apply(at, step, report)),
             Command::Frame { source, frame } => self.frame(at, source, &frame, report),
             Command::ForceKey { sink } => self.force_key(at.now, sink),
             Command::Bitrate { sink, bps } => self.set_bitrate(at.now, sink, bps),
@@ -172,6 +174,9 @@ impl Graph {
 
     /// Does everything that is due.
     fn turn(&mut self, at: &Moment, report: &mut dyn FnMut(Report)) {
+        for sound in self.sounds.values_mut() {
+            sound.turn(at, report);
+        }
         for canvas in self.canvases.values_mut() {
             canvas.turn(at, &self.pictures, report);
         }
@@ -194,8 +199,9 @@ impl Graph {
         let ladders =
             self.ladders.iter().filter(|l| self.pictures.contains_key(&l.source)).filter_map(Ladder::wake);
         let mixes = self.mixes.values().map(|mix| mix.wake(&self.sounds, now));
+        let sounds = self.sounds.values().filter_map(SoundSource::wake);
         let stats = (!self.is_empty()).then_some(self.next_stats);
-        canvases.chain(ladders).chain(mixes).chain(stats).min()
+        canvases.chain(ladders).chain(mixes).chain(sounds).chain(stats).min()
     }
 
     fn is_empty(&self) -> bool {
@@ -219,16 +225,24 @@ type Refused = String;
 
 /// The steps.
 impl Graph {
-    fn apply(&mut self, now: MediaTime, step: Step, report: &mut dyn FnMut(Report)) {
+    fn apply(&mut self, at: &Moment, step: Step, report: &mut dyn FnMut(Report)) {
         let (sink, source) = names(&step);
-        if let Err(why) = self.try_apply(now, step) {
+        if let Err(why) = self.try_apply(at, step) {
             report(Report::Failed { sink, source, why });
         }
     }
 
-    fn try_apply(&mut self, now: MediaTime, step: Step) -> Result<(), Refused> {
+    fn try_apply(&mut self, at: &Moment, step: Step) -> Result<(), Refused> {
+        let now = at.now;
         match step {
             Step::AddSource { source, kind } => self.add_source(source, kind)?,
+            Step::Show { source, still } => self.show(at, source, &still)?,
+            Step::Play { source, clip } => {
+                self.sounds.get_mut(&source).ok_or("there is no such sound source")?.play(now, clip);
+            }
+            Step::Listen { source, keys } => {
+                self.sounds.get_mut(&source).ok_or("there is no such sound source")?.listen(keys);
+            }
             Step::RemoveSource(source) => {
                 self.pictures.remove(&source);
                 self.sounds.remove(&source);
@@ -262,6 +276,15 @@ impl Graph {
             }
             Step::RemoveSink(sink) => self.remove_sink(sink),
         }
+        Ok(())
+    }
+
+    fn show(&mut self, at: &Moment, id: SourceId, still: &Still) -> Result<(), Refused> {
+        let source = self.pictures.get_mut(&id).ok_or("there is no such picture source")?;
+        // As late as a conference's pictures are, so that time need not stand still until those have caught up.
+        source.show_still(still, earlier(at.now, UNHEARD), at.now).map_err(|error| error.to_string())?;
+        let stamp = Stamp { captured: source.captured, arrived: source.arrived };
+        self.canvases.values_mut().for_each(|canvas| canvas.moved(at, id, stamp));
         Ok(())
     }
 
@@ -301,7 +324,11 @@ fn few(count: usize, most: usize, what: &str) -> Result<(), Refused> {
 /// What a step is about, for its failure.
 fn names(step: &Step) -> (Option<SinkId>, Option<SourceId>) {
     match step {
-        Step::AddSource { source, .. } | Step::RemoveSource(source) => (None, Some(*source)),
+        Step::AddSource { source, .. }
+        | Step::Show { source, .. }
+        | Step::Play { source, .. }
+        | Step::Listen { source, .. }
+        | Step::RemoveSource(source) => (None, Some(*source)),
         Step::AddPicture(sink) => (Some(sink.sink), None),
         Step::SetLayout { sink, .. } | Step::SetMix { sink, .. } | Step::RemoveSink(sink) => {
             (Some(*sink), None)

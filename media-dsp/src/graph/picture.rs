@@ -8,10 +8,11 @@
 //! ```
 
 use super::pace::Moment;
+use crate::Still;
 use crate::message::{KEYFRAME_RETRY, Report, SourceId, SourceStats, Stage};
 use base::{Codec, EncodedFrame, MediaTime, Size};
 use codecs::{DecodeError, Decoded, VideoDecoder, h264, vp8};
-use kernels::I420;
+use kernels::{I420, PictureError};
 use std::time::Duration;
 
 /// After this long without trouble a picture that was concealed is taken for healed, as with intra refresh.
@@ -90,6 +91,27 @@ impl PictureSource {
             self.show(at, frame, report);
         }
         shown
+    }
+
+    /// Shows `still` as if it had been captured and decoded at these times.
+    ///
+    /// # Errors
+    /// [`PictureError`] if it is of no size we show.
+    pub fn show_still(
+        &mut self,
+        still: &Still,
+        captured: MediaTime,
+        now: MediaTime,
+    ) -> Result<(), PictureError> {
+        let size = still.size();
+        self.picture.resize(size.width, size.height)?;
+        if let Some(view) = still.view() {
+            kernels::yuv::copy(&view, &mut self.picture.view_mut());
+        }
+        self.version += 1;
+        (self.captured, self.arrived, self.decoded) = (captured, now, now);
+        self.stats.size = size;
+        Ok(())
     }
 
     fn decode(&mut self, at: &Moment, frame: &EncodedFrame) -> Result<Decoded, DecodeError> {

@@ -6,16 +6,20 @@
 //! ```
 
 use super::pace::Moment;
-use crate::message::{LEVEL_TIME, Report, SourceId, SourceStats, Stage};
+use crate::clip::{self, Clip};
+use crate::message::{LEVEL_TIME, Listening, Report, SourceId, SourceStats, Stage};
 use base::{Codec, EncodedFrame, MediaTime, Size};
 use codecs::{AudioDecoder, DecodeError, g711, g722, opus};
-use kernels::{Resampler, sound};
+use kernels::{Resampler, dtmf, sound};
 use std::time::Duration;
 
 /// Samples per second of all sound inside.
-pub(super) const RATE: u32 = 48_000;
+pub(crate) const RATE: u32 = 48_000;
 /// How much of a track is kept.
 const KEPT: usize = RATE as usize / 5;
+/// How long ago silence was captured before anybody was heard, and what the box itself says: longer than sound is on its way, because
+/// time may jump forward to the first word and not back.
+pub(super) const UNHEARD: Duration = Duration::from_millis(250);
 /// Most lost packets in a row that are made up.
 const MAX_LOST: u32 = 3;
 /// A packet's length before the first one came.
@@ -37,7 +41,25 @@ pub(super) struct SoundSource {
     /// Packets noted as lost and not yet made up.
     lost: u32,
     level: Level,
+    playing: Option<Playing>,
+    keys: Option<Keys>,
     pub stats: SourceStats,
+}
+
+/// What the box itself says.
+#[derive(Debug)]
+struct Playing {
+    clip: Clip,
+    /// Index of the next packet, and when it is due.
+    at: usize,
+    next: MediaTime,
+}
+
+/// Keys that are listened for, and those heard and not yet told.
+#[derive(Debug, Default)]
+struct Keys {
+    detector: Option<(u32, dtmf::Detector)>,
+    heard: Vec<char>,
 }
 
 /// Loudness since the last report.
@@ -60,6 +82,8 @@ impl SoundSource {
             heard: None,
             lost: 0,
             level: Level::default(),
+            playing: None,
+            keys: None,
             stats: SourceStats {
                 source,
                 frames: 0,
@@ -95,6 +119,43 @@ impl SoundSource {
             self.lose(1);
         }
         self.tell_level(report);
+        self.tell_keys(report);
+    }
+
+    /// Says `clip` from `now` on.
+    pub fn play(&mut self, now: MediaTime, clip: Clip) {
+        self.playing = Some(Playing { clip, at: 0, next: now });
+    }
+
+    /// Listens for keys, or no longer.
+    pub fn listen(&mut self, keys: Listening) {
+        self.keys = match (keys, self.keys.take()) {
+            (Listening::On, Some(keys)) => Some(keys),
+            (Listening::On, None) => Some(Keys::default()),
+            (Listening::Off, _) => None,
+        };
+    }
+
+    /// When it wants to be turned next.
+    pub fn wake(&self) -> Option<MediaTime> {
+        self.playing.as_ref().map(|playing| playing.next)
+    }
+
+    /// Goes on with what it says.
+    pub fn turn(&mut self, at: &Moment, report: &mut dyn FnMut(Report)) {
+        while let Some(playing) = self.playing.as_mut().filter(|playing| playing.next <= at.now) {
+            let due = playing.next;
+            let Some(packet) = playing.clip.packets().get(playing.at).cloned() else {
+                self.playing = None;
+                report(Report::Played { source: self.source });
+                return;
+            };
+            (playing.at, playing.next) = (playing.at + 1, due + clip::PACKET);
+            let captured = earlier(due, UNHEARD);
+            let (codec, arrived) = (clip::CODEC, at.now);
+            let frame = EncodedFrame { codec, captured, arrived, key: true, contiguous: true, data: packet };
+            self.take(at, &frame, report);
+        }
     }
 
     fn lose(&mut self, packets: u32) {
@@ -133,6 +194,9 @@ impl SoundSource {
         let mut block = Vec::with_capacity(USUAL);
         decoder.decode(&frame.data, &mut block)?;
         self.level.note(&block);
+        if let Some(keys) = &mut self.keys {
+            keys.hear(decoder.rate(), &block);
+        }
         self.origin = (self.end, earlier(frame.captured, samples_time(resampler.delay() as u64)));
         let from = self.track.len();
         resampler.process(&block, &mut self.track);
@@ -157,6 +221,9 @@ impl SoundSource {
                 match next {
                     Some(next) => decoder.recover(next, native, &mut block),
                     None => decoder.conceal(native, &mut block),
+                }
+                if let Some(keys) = &mut self.keys {
+                    keys.hear(decoder.rate(), &block);
                 }
                 resampler.process(&block, &mut self.track);
             }
@@ -207,11 +274,27 @@ impl SoundSource {
         }
     }
 
+    fn tell_keys(&mut self, report: &mut dyn FnMut(Report)) {
+        let heard = self.keys.as_mut().map(|keys| std::mem::take(&mut keys.heard)).unwrap_or_default();
+        heard.into_iter().for_each(|key| report(Report::Key { source: self.source, key }));
+    }
+
     fn tell_level(&mut self, report: &mut dyn FnMut(Report)) {
         let rate = self.decoder.as_ref().map_or(RATE, |(_, decoder, _)| decoder.rate());
         if self.level.samples as u128 * 1_000_000_000 >= LEVEL_TIME.as_nanos() * u128::from(rate) {
             let Level { energy, samples } = std::mem::take(&mut self.level);
             report(Report::Level { source: self.source, dbov: sound::dbov(energy / samples as f32) });
+        }
+    }
+}
+
+impl Keys {
+    fn hear(&mut self, rate: u32, block: &[f32]) {
+        if self.detector.as_ref().is_none_or(|(of, _)| *of != rate) {
+            self.detector = Some((rate, dtmf::Detector::new(rate)));
+        }
+        if let Some((_, detector)) = &mut self.detector {
+            detector.take(block, |key| self.heard.push(key));
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod browser;
 pub mod devtools;
 pub mod gateway;
 pub mod impair;
+pub mod keypad;
 pub mod lab;
 pub mod page;
 pub mod pattern;

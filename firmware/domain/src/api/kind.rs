@@ -2,6 +2,7 @@
 
 use super::resource::{
     AccessToken, CallRoutingRule, Connector, ExternalSystem, NamedLocation, PhonebookEntry, RegistrarDevice,
+    Theme, VirtualReception,
 };
 use super::settings::{
     AdminSettings, DefenceSettings, GatewaySettings, LogSettings, MediaSettings, PhonebookSettings,
@@ -49,6 +50,10 @@ pub enum Kind {
     RegistrarDevices,
     /// Whom rooms can look up.
     PhonebookEntries,
+    /// Themes: pictures and voices for prompts.
+    Themes,
+    /// Virtual Receptions.
+    Receptions,
     /// Call Routing Rules.
     CallRoutingRules,
 }
@@ -65,7 +70,7 @@ pub struct Misshapen {
 
 impl Kind {
     /// All of them, in the order they stand in a configuration file.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Gateway,
         Self::Sip,
         Self::Media,
@@ -82,6 +87,8 @@ impl Kind {
         Self::Locations,
         Self::RegistrarDevices,
         Self::PhonebookEntries,
+        Self::Themes,
+        Self::Receptions,
         Self::CallRoutingRules,
     ];
 
@@ -105,6 +112,8 @@ impl Kind {
             Self::Locations => "locations",
             Self::RegistrarDevices => "registrar-devices",
             Self::PhonebookEntries => "phonebook-entries",
+            Self::Themes => "themes",
+            Self::Receptions => "virtual-receptions",
             Self::CallRoutingRules => "call-routing-rules",
             Self::Gateway
             | Self::Sip
@@ -151,6 +160,8 @@ impl Kind {
             Self::Locations => "locations",
             Self::RegistrarDevices => "devices",
             Self::PhonebookEntries => "phonebook_entries",
+            Self::Themes => "themes",
+            Self::Receptions => "receptions",
             Self::CallRoutingRules => "rules",
         }
     }
@@ -216,6 +227,8 @@ impl Kind {
             Self::Locations => shaped::<NamedLocation>(body),
             Self::RegistrarDevices => shaped::<RegistrarDevice>(body),
             Self::PhonebookEntries => shaped::<PhonebookEntry>(body),
+            Self::Themes => shaped::<Theme>(body),
+            Self::Receptions => shaped::<VirtualReception>(body),
             Self::CallRoutingRules => shaped::<CallRoutingRule>(body),
         }
     }

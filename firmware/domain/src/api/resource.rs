@@ -291,3 +291,60 @@ pub struct PhonebookEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
 }
+
+/// Pictures and voices of one's own for the prompts that callers see and hear.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Theme {
+    /// What rules and receptions name it by.
+    #[schema(min_length = 1, max_length = 64)]
+    pub name: String,
+    /// The folder of its files: `<prompt>.png`, `<prompt>.wav`; a prompt that has none keeps the built-in.
+    pub folder: String,
+}
+
+/// What was keyed, as a reception looks at it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyedMatch {
+    /// Matches all that was keyed before `#`; up to 32 digits if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1000)]
+    pub regex: Option<String>,
+}
+
+/// A Virtual Reception: it answers a call to a general alias, asks for the meeting id, and dials what was keyed by the rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VirtualReception {
+    /// What it is called.
+    #[schema(min_length = 1, max_length = 64)]
+    pub name: String,
+    /// What is dialled to reach it: `gmeet@example.com`; without a domain, at each of the gateway's.
+    #[schema(min_items = 1, max_items = 64)]
+    pub aliases: Vec<String>,
+    /// What is dialled of what was keyed: `\1@meet.example.com`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1000)]
+    pub replace: Option<String>,
+    /// Wrong entries before it says goodbye; 3 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 10)]
+    pub tries: Option<i64>,
+    /// Longest wait for the first key: `20s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_key: Option<String>,
+    /// A longer pause ends the entry as `#` does: `10s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_key: Option<String>,
+    /// Whether media with the caller are encrypted; as in the SIP settings if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<MediaEncryption>,
+    /// The theme of what the caller sees and hears.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 64)]
+    pub theme: Option<String>,
+    /// What was keyed.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "match")]
+    pub matches: Option<KeyedMatch>,
+}

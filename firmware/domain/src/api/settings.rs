@@ -22,9 +22,22 @@ pub struct GatewaySettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 256)]
     pub workers: Option<i64>,
+    /// What a caller meets that waits to be admitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lobby: Option<WaitingRoom>,
     /// How long calls may go on after a shutdown was asked for: `30s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain: Option<String>,
+}
+
+/// What a caller meets that waits to be admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WaitingRoom {
+    /// It hears that it rings.
+    Rings,
+    /// It sees and hears that it waits.
+    Shown,
 }
 
 /// Signalling with SIP callers.

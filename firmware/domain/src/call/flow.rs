@@ -24,6 +24,10 @@ impl Call {
         now: Instant,
         out: &mut dyn FnMut(Output<CallEffect, CallEvent>),
     ) -> Option<Instant> {
+        if let Some(plan) = self.attended() {
+            self.tell_plan(plan, out);
+            return None;
+        }
         if !matches!(self.phase, Phase::Connecting { .. } | Phase::Connected) {
             return None;
         }
@@ -37,12 +41,16 @@ impl Call {
             self.seen.watch.clone_from(&watch);
             out(Output::Effect(CallEffect::Leg(Side::Conference, LegCommand::Watch(watch))));
         }
-        let plan = MediaPlan { up: self.up(), down: self.down() };
+        let down = self.down_from(&self.conference);
+        self.tell_plan(MediaPlan { up: self.up(), down, ..MediaPlan::default() }, out);
+        again
+    }
+
+    fn tell_plan(&mut self, plan: MediaPlan, out: &mut dyn FnMut(Output<CallEffect, CallEvent>)) {
         if plan != self.seen.plan {
             self.seen.plan = plan.clone();
             out(Output::Effect(CallEffect::Media(plan)));
         }
-        again
     }
 
     fn call_type(&self) -> CallType {
@@ -76,8 +84,9 @@ impl Call {
         Up { sound: sound_flow(sound, from, &shares), picture }
     }
 
-    fn down(&self) -> Down {
-        let (to, from) = (&self.caller, &self.conference);
+    /// What the caller is sent of what `from` sends.
+    pub(super) fn down_from(&self, from: &Leg) -> Down {
+        let to = &self.caller;
         let pictures = self.sent_pictures(to);
         let largest = pictures.into_iter().max_by_key(|stream| stream.max_size.area());
         let before: Vec<_> = self.seen.plan.down.picture.iter().map(|picture| picture.bps).collect();
@@ -95,7 +104,7 @@ impl Call {
                 max_fps: stream.max_fps,
                 bps,
                 max_nal_bytes: stream.max_nal_bytes,
-                tiles: layout::plan(self.seen.layout, canvas, &self.shown()),
+                tiles: layout::plan(self.seen.layout, canvas, &self.shown(&from.media.recv)),
                 indicators: self.seen.indicators,
             });
         Down { sound: sound_flow(sound, from, &shares), picture }
@@ -111,8 +120,7 @@ impl Call {
     }
 
     /// Whose pictures stand in which order: the seated ones that are coming in, then those nobody is known for.
-    fn shown(&self) -> Vec<(StreamId, Option<ParticipantId>)> {
-        let streams = &self.conference.media.recv;
+    fn shown(&self, streams: &[RecvStream]) -> Vec<(StreamId, Option<ParticipantId>)> {
         let of =
             |who: &ParticipantId| pictures(streams).find(|stream| stream.participant.as_ref() == Some(who));
         let seated = self.seen.seating.seats().iter().filter_map(of);

@@ -1,16 +1,18 @@
 //! The call's states and timers; drawn in [`super`].
 
+use super::attend::KeyedBy;
 use super::keys::Code;
 use super::{ANSWER, Call, CallEffect, CallEvent, CallInput, ENDING, JOIN, Life, Operator, Phase, Route};
 use crate::media::{Indicators, MediaPlan, Side};
-use crate::routing::{Direction, Target};
+use crate::reception::Input;
+use crate::routing::{Decision, Direction, Target};
 use base::leg::{Dialled, Join, LegCommand, LegEvent, Trust};
 use base::machine::{Machine, Output, earliest};
 use base::{Cause, Fault, Kind, Pii, limits};
 use std::time::Instant;
 
 /// What comes out of a call, before anybody took it.
-type Out<'s> = &'s mut dyn FnMut(Output<CallEffect, CallEvent>);
+pub(super) type Out<'s> = &'s mut dyn FnMut(Output<CallEffect, CallEvent>);
 
 impl Machine for Call {
     type Input<'a> = CallInput;
@@ -44,14 +46,27 @@ impl Machine for Call {
 impl Call {
     fn turn(&mut self, now: Instant, input: CallInput, out: Out<'_>) {
         match (self.phase, input) {
-            // A leg's end ends the call, in whatever state, with the same cause.
+            // A leg of the conference's that ends before its caller is in leaves the caller in the reception.
+            (
+                Phase::Joining { .. } | Phase::Lobby { .. },
+                CallInput::Leg(Side::Conference, LegEvent::Ended(cause)),
+            ) if self.guest.is_some() => {
+                self.turned_away(now, cause, out);
+            }
+            (Phase::Reception { .. }, CallInput::Leg(Side::Conference, LegEvent::Ended(_))) => {
+                self.conference.life = Life::Over;
+            }
+            // A leg's end ends the call, in whatever other state, with the same cause.
             (_, CallInput::Leg(side, LegEvent::Ended(cause))) => {
                 self.leg(side).life = Life::Over;
                 self.end(now, cause, out);
             }
             // What is over takes everything and does nothing.
             (Phase::Ended, _)
-            | (Phase::Ending { .. }, CallInput::Leg(..) | CallInput::KeyframeNeeded(..)) => {}
+            | (
+                Phase::Ending { .. },
+                CallInput::Leg(..) | CallInput::KeyframeNeeded(..) | CallInput::Tone(..) | CallInput::Said(_),
+            ) => {}
             (Phase::Ending { ending, .. }, CallInput::Timeout) => self.give_up(now, ending),
             (Phase::Ending { .. }, CallInput::Operator(_)) => {}
 
@@ -64,11 +79,27 @@ impl Call {
                 out(Output::Effect(CallEffect::Leg(side, LegCommand::RequestKeyframe(stream))));
             }
 
+            (_, CallInput::Tone(Side::Caller, key)) => self.keyed(now, key, KeyedBy::Tone, out),
+            (_, CallInput::Tone(Side::Conference, _)) => {}
+            (_, CallInput::Said(number)) => self.visit(now, Input::Said(number), out),
+
             (Phase::Incoming, CallInput::Leg(Side::Caller, LegEvent::Incoming(dialled))) => {
                 self.begin(now, dialled, out);
             }
             (Phase::Joining { .. }, CallInput::Leg(Side::Conference, LegEvent::Lobby { until })) => {
                 self.phase = Phase::Lobby { lobby: until.min(now + limits::LOBBY) };
+                self.wait_in_lobby(now, out);
+            }
+            (Phase::Reception { answer: Some(_) }, CallInput::Leg(Side::Caller, LegEvent::Connected)) => {
+                self.phase = Phase::Reception { answer: None };
+                self.visit(now, Input::Begin, out);
+            }
+            (
+                Phase::Joining { .. } | Phase::Lobby { .. },
+                CallInput::Leg(Side::Conference, LegEvent::Connected),
+            ) if self.guest.is_some() => {
+                self.guest = None;
+                self.phase = Phase::Connected;
             }
             (
                 Phase::Joining { .. } | Phase::Lobby { .. },
@@ -83,6 +114,7 @@ impl Call {
             // What does not change the state is only noted.
             (
                 Phase::Incoming
+                | Phase::Reception { .. }
                 | Phase::Joining { .. }
                 | Phase::Lobby { .. }
                 | Phase::Connecting { .. }
@@ -97,15 +129,31 @@ impl Call {
             return self.end(now, Cause::new(Fault::Gateway, Kind::Draining), out);
         }
         let config = self.config.clone();
+        if let Some(desk) = config.reception(&dialled.alias) {
+            return self.receive(now, desk.clone(), dialled, out);
+        }
         let Some(decision) = config.router.route(&dialled, Direction::Incoming) else {
             return self.end(now, Cause::new(Fault::Caller, Kind::NoRoute), out);
         };
         let Target::Conference { connector, token } = &decision.rule.target else {
             return self.end(now, Cause::new(Fault::Gateway, Kind::NoRoute), out);
         };
-        let Some(token) = config.token(token) else {
-            return self.end(now, Cause::new(Fault::Gateway, Kind::InternalError), out);
-        };
+        if let Err(cause) = self.enter(now, dialled, &decision, (connector, token), out) {
+            self.end(now, cause, out);
+        }
+    }
+
+    /// Joins the conference that a rule decided on.
+    pub(super) fn enter(
+        &mut self,
+        now: Instant,
+        dialled: Dialled,
+        decision: &Decision<'_>,
+        (connector, token): (&str, &str),
+        out: Out<'_>,
+    ) -> Result<(), Cause> {
+        let config = self.config.clone();
+        let token = config.token(token).ok_or(Cause::new(Fault::Gateway, Kind::InternalError))?;
         let trust = match (token.trust, decision.rule.treat_as) {
             (Trust::Untrusted, Trust::Untrusted) => Trust::Untrusted,
             (Trust::Trusted, _) | (_, Trust::Trusted) => Trust::Trusted,
@@ -113,7 +161,7 @@ impl Call {
         let join = Join {
             call: self.id,
             meeting: decision.alias.clone(),
-            pin: decision.pin,
+            pin: decision.pin.clone(),
             display_name: dialled.display_name.clone(),
             trust,
             access_token: token.value.clone(),
@@ -127,14 +175,17 @@ impl Call {
         self.route = Some(Route {
             dialled,
             rule: decision.rule.clone(),
-            connector: connector.clone(),
-            meeting: decision.alias,
+            connector: connector.to_owned(),
+            meeting: decision.alias.clone(),
         });
         self.conference.life = Life::Open;
         self.phase = Phase::Joining { join: now + JOIN };
         out(Output::Event(routed));
-        out(Output::Effect(CallEffect::Leg(Side::Caller, LegCommand::Ring)));
-        out(Output::Effect(CallEffect::Join { connector: connector.clone(), join }));
+        if self.guest.is_none() {
+            out(Output::Effect(CallEffect::Leg(Side::Caller, LegCommand::Ring)));
+        }
+        out(Output::Effect(CallEffect::Join { connector: connector.to_owned(), join }));
+        Ok(())
     }
 
     fn note(&mut self, now: Instant, side: Side, event: LegEvent, out: Out<'_>) {
@@ -155,6 +206,9 @@ impl Call {
             (Side::Conference, LegEvent::Speaker(who)) => self.seen.seating.speaks(now, who),
             (Side::Conference, LegEvent::Indicators { recording, streaming }) => {
                 self.seen.indicators = Indicators { recording, streaming };
+            }
+            (Side::Caller, LegEvent::Dtmf(key)) if self.guest.is_some() => {
+                self.keyed(now, key, KeyedBy::Signal, out);
             }
             (Side::Caller, LegEvent::Dtmf(key)) => match self.seen.keys.press(now, key) {
                 Some(Code::NextLayout) => self.seen.layout = self.seen.layout.next(),
@@ -195,9 +249,10 @@ impl Call {
             _ if drained => Cause::new(Fault::Gateway, Kind::Draining),
             Phase::Joining { join } if now >= join => Cause::new(Fault::Upstream, Kind::Unreachable),
             Phase::Lobby { lobby } if now >= lobby => Cause::new(Fault::Callee, Kind::LobbyTimeout),
-            Phase::Connecting { answer } if now >= answer => {
+            Phase::Connecting { answer } | Phase::Reception { answer: Some(answer) } if now >= answer => {
                 Cause::new(Fault::Caller, Kind::SignallingTimeout)
             }
+            Phase::Reception { .. } => return self.visit(now, Input::Timeout, out),
             Phase::Incoming
             | Phase::Joining { .. }
             | Phase::Lobby { .. }
@@ -206,11 +261,16 @@ impl Call {
             | Phase::Ending { .. }
             | Phase::Ended => return,
         };
-        self.end(now, cause, out);
+        match self.phase {
+            Phase::Joining { .. } | Phase::Lobby { .. } if self.guest.is_some() && !drained => {
+                self.give_up_joining(now, cause, out);
+            }
+            _ => self.end(now, cause, out),
+        }
     }
 
     /// Begins the end: tells whatever leg still stands, and stops all media.
-    fn end(&mut self, now: Instant, cause: Cause, out: Out<'_>) {
+    pub(super) fn end(&mut self, now: Instant, cause: Cause, out: Out<'_>) {
         if matches!(self.phase, Phase::Ending { .. } | Phase::Ended) {
             return;
         }
@@ -240,6 +300,10 @@ impl Call {
             Phase::Joining { join: timer }
             | Phase::Lobby { lobby: timer }
             | Phase::Connecting { answer: timer } => earliest(Some(timer), self.drain),
+            Phase::Reception { answer: timer } => {
+                let visit = self.guest.as_ref().and_then(|guest| guest.visit.wake());
+                earliest(earliest(timer, visit), self.drain)
+            }
             Phase::Connected => self.drain,
             Phase::Ending { ending, .. } => Some(ending),
         }

@@ -13,10 +13,23 @@
 //!                                                ENDING ──both legs over, or ENDING runs out──▶ ENDED
 //! ```
 //!
+//! A caller of a Virtual Reception's alias (P5) is accepted first, and then goes the same way, prompts before it ([`attend`]):
+//!
+//! ```text
+//!  INCOMING ── Accept ──▶ RECEPTION ── keyed, a rule takes it: Join ──▶ JOINING ─▶ LOBBY ── Connected (conference) ──▶ CONNECTED
+//!                           │   ▲ not known: another try                  │          │
+//!                           │   └──────── refused, timed out: goodbye ────┴──────────┘
+//!                           └── said goodbye ──▶ ENDING
+//! ```
+//!
+//! Where lobbies are shown ([`Lobby::Shown`](crate::config::Lobby)), a caller that dialled a meeting is accepted in LOBBY, and goes on
+//! from there as one from a reception does.
+//!
 //! Routing takes no time: it happens on the way from INCOMING to JOINING. Each timer is one state's: JOIN
 //! ([`JOIN`]), LOBBY ([`limits::LOBBY`](base::limits::LOBBY), P6), ANSWER ([`ANSWER`]), ENDING ([`ENDING`]); DRAIN runs
 //! beside any of them.
 
+mod attend;
 mod bandwidth;
 mod flow;
 mod keys;
@@ -25,6 +38,7 @@ mod machine;
 use crate::config::Config;
 use crate::layout::{Layout, Seating};
 use crate::media::{Indicators, MediaPlan, Side};
+use crate::reception::Desk;
 use crate::routing::Rule;
 use base::Cause;
 use base::ids::{CallId, StreamId};
@@ -47,6 +61,10 @@ pub enum CallInput {
     Leg(Side, LegEvent),
     /// The media plane cannot decode this receive stream without a picture that stands alone.
     KeyframeNeeded(Side, StreamId),
+    /// A key was heard in a leg's sound.
+    Tone(Side, char),
+    /// The voice of the prompt of this number has been heard to its end.
+    Said(u32),
     /// The operator wants something.
     Operator(Operator),
     /// The wake-up it asked for, or any later one.
@@ -86,6 +104,11 @@ pub enum CallEffect {
 /// What a call tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallEvent {
+    /// A Virtual Reception answers it.
+    Received {
+        /// The reception's name.
+        reception: String,
+    },
     /// A rule took it.
     Routed {
         /// The rule's name.
@@ -111,6 +134,8 @@ pub enum CallEvent {
 pub enum State {
     /// Its caller has not said yet what it wants.
     Incoming,
+    /// It is in a Virtual Reception.
+    Reception,
     /// The conference has not answered yet.
     Joining,
     /// Somebody in the conference must admit it (W1).
@@ -129,6 +154,7 @@ impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             State::Incoming => "incoming",
+            State::Reception => "in the reception",
             State::Joining => "joining",
             State::Lobby => "in the lobby",
             State::Connecting => "connecting",
@@ -145,6 +171,8 @@ pub struct Call {
     id: CallId,
     config: Arc<Config>,
     phase: Phase,
+    /// While it is in a reception.
+    guest: Option<attend::Guest>,
     caller: Leg,
     conference: Leg,
     /// DRAIN: when it must be over.
@@ -157,11 +185,25 @@ pub struct Call {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Incoming,
-    Joining { join: Instant },
-    Lobby { lobby: Instant },
-    Connecting { answer: Instant },
+    /// With the timer ANSWER until the caller has confirmed.
+    Reception {
+        answer: Option<Instant>,
+    },
+    Joining {
+        join: Instant,
+    },
+    Lobby {
+        lobby: Instant,
+    },
+    Connecting {
+        answer: Instant,
+    },
     Connected,
-    Ending { ending: Instant, cause: Cause, during: State },
+    Ending {
+        ending: Instant,
+        cause: Cause,
+        during: State,
+    },
     Ended,
 }
 
@@ -214,6 +256,7 @@ impl Call {
             id,
             config,
             phase: Phase::Incoming,
+            guest: None,
             caller: Leg { life: Life::Open, ..Leg::default() },
             conference: Leg::default(),
             drain: None,
@@ -233,6 +276,7 @@ impl Call {
     pub fn state(&self) -> State {
         match self.phase {
             Phase::Incoming => State::Incoming,
+            Phase::Reception { .. } => State::Reception,
             Phase::Joining { .. } => State::Joining,
             Phase::Lobby { .. } => State::Lobby,
             Phase::Connecting { .. } => State::Connecting,
@@ -260,10 +304,16 @@ impl Call {
         &self.seen.roster
     }
 
-    /// Who called and what, once a rule took it.
+    /// Who called and what, once a rule or a reception took it.
     #[must_use]
     pub fn dialled(&self) -> Option<&Dialled> {
-        self.route.as_ref().map(|route| &route.dialled)
+        self.route.as_ref().map(|route| &route.dialled).or_else(|| self.guest_dialled())
+    }
+
+    /// The reception that it is in.
+    #[must_use]
+    pub fn reception(&self) -> Option<&Desk> {
+        self.guest.as_ref().and_then(|guest| guest.visit.desk())
     }
 
     /// The rule that took it, the connector and the meeting.

@@ -8,6 +8,8 @@ use base::machine::{Machine, Output};
 use base::{Alias, Fault, Kind, Pii, limits};
 use proptest::prelude::*;
 
+mod reception;
+
 const CONFIG: &str = r#"
 [gateway]
 domains = ["meet.example.com"]
@@ -54,6 +56,9 @@ name = "out"
 priority = 140
 target = "external"
 match.regex = '6.*'
+[[receptions]]
+name = "front desk"
+aliases = ["gmeet@example.com"]
 "#;
 
 const CALLER: Side = Side::Caller;

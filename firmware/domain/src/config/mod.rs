@@ -7,6 +7,7 @@
 pub mod documents;
 mod phonebook;
 pub(crate) mod read;
+mod receptions;
 mod sections;
 mod values;
 
@@ -14,9 +15,10 @@ pub use read::{Problem, Problems};
 
 use crate::defence;
 use crate::phonebook::Phonebook;
+use crate::reception::Desk;
 use crate::routing::{Encryption, Router};
-use base::Secret;
 use base::leg::Trust;
+use base::{Alias, Secret};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -52,6 +54,10 @@ pub struct Config {
     pub systems: Vec<System>,
     /// Devices that may register.
     pub devices: Vec<Device>,
+    /// Sets of pictures and voices for the prompts.
+    pub themes: Vec<Theme>,
+    /// The Virtual Receptions (P5); their aliases come before the rules.
+    pub receptions: Vec<Desk>,
     /// The Call Routing Rules (P4) and the locations they name.
     pub router: Router,
     /// What is logged.
@@ -71,8 +77,19 @@ pub struct Gateway {
     pub meeting_digits: u8,
     /// How many codec workers there are; `None` for one per processor.
     pub workers: Option<usize>,
+    /// What a caller that dialled a meeting meets while it waits in the lobby.
+    pub lobby: Lobby,
     /// How long calls may go on after a shutdown was asked for.
     pub drain: Duration,
+}
+
+/// What a caller that dialled a meeting meets while somebody must admit it (W1, P6). One from a Virtual Reception always sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lobby {
+    /// It rings; who is not admitted is refused, with the reason.
+    Rings,
+    /// It is answered, sees and hears that it waits, and whether it was admitted.
+    Shown,
 }
 
 /// Signalling with SIP callers.
@@ -217,6 +234,15 @@ pub struct Device {
     pub password: Secret<String>,
 }
 
+/// A set of pictures and voices for the prompts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Theme {
+    /// Unique among the themes.
+    pub name: String,
+    /// Where its files are: `welcome.png`, `welcome.wav` and so on. A prompt without one keeps the built-in.
+    pub folder: PathBuf,
+}
+
 /// What is logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
@@ -291,6 +317,12 @@ impl Config {
     #[must_use]
     pub fn token(&self, name: &str) -> Option<&Token> {
         self.tokens.iter().find(|token| token.name == name)
+    }
+
+    /// The Virtual Reception that `alias` leads to.
+    #[must_use]
+    pub fn reception(&self, alias: &Alias) -> Option<&Desk> {
+        self.receptions.iter().find(|desk| desk.answers(alias))
     }
 
     /// The connector called `name`.

@@ -2,9 +2,10 @@
 
 use super::phonebook::phonebook;
 use super::read::{Document, Mark, Section, nearest};
+use super::receptions;
 use super::{
-    Admin, CertificateFiles, Config, Connector, ConnectorKind, Device, Gateway, Log, LogLevel, LogTarget,
-    MAX_RULES, Media, PortRange, Problem, Sip, System, SystemKind, Token, values,
+    Admin, CertificateFiles, Config, Connector, ConnectorKind, Device, Gateway, Lobby, Log, LogLevel,
+    LogTarget, MAX_RULES, Media, PortRange, Problem, Sip, System, SystemKind, Token, values,
 };
 use crate::defence::Policy;
 use crate::routing::{
@@ -25,8 +26,9 @@ const MIN_SESSION: Duration = Duration::from_secs(90);
 const MAX_DOMAINS: usize = 16;
 const DAY: Duration = Duration::from_secs(86_400);
 
-const ENCRYPTIONS: &[(&str, Encryption)] =
+pub(super) const ENCRYPTIONS: &[(&str, Encryption)] =
     &[("on", Encryption::On), ("off", Encryption::Off), ("best-effort", Encryption::BestEffort)];
+const LOBBIES: &[(&str, Lobby)] = &[("rings", Lobby::Rings), ("shown", Lobby::Shown)];
 const CALL_TYPES: &[(&str, CallType)] =
     &[("audio", CallType::Audio), ("video", CallType::Video), ("auto", CallType::Auto)];
 const ALIAS_FORMS: &[(&str, AliasForm)] = &[("alias", AliasForm::Alias), ("full-uri", AliasForm::FullUri)];
@@ -91,6 +93,11 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>) -> Option<Config> {
     let locations =
         root.sections("locations").iter().filter_map(|s| location(document, s, &mut names)).collect();
     let devices = root.sections("devices").iter().filter_map(|s| device(document, s, &mut names)).collect();
+    let themes =
+        root.sections("themes").iter().filter_map(|s| receptions::theme(document, s, &mut names)).collect();
+    let desks = root.sections("receptions");
+    let receptions =
+        desks.iter().filter_map(|s| receptions::desk(document, s, &gateway, &mut names)).collect();
     let sections = root.sections("rules");
     if sections.len() > MAX_RULES {
         root.wrong("rules", format!("has {} rules; at most {MAX_RULES} are taken", sections.len()));
@@ -123,6 +130,8 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>) -> Option<Config> {
         connectors,
         systems,
         devices,
+        themes,
+        receptions,
         router,
         log,
         warnings,
@@ -156,6 +165,7 @@ fn gateway(root: &Section<'_, '_>) -> Gateway {
         domains,
         public_address: s.take("public_address", values::public_address),
         meeting_digits: s.take("meeting_digits", values::number(4..=20)).unwrap_or(13),
+        lobby: s.take("lobby", values::word(LOBBIES)).unwrap_or(Lobby::Rings),
         workers: s.take("workers", values::number(1..=256_i64)).and_then(|n| usize::try_from(n).ok()),
         drain: s.take("drain", values::duration(Duration::ZERO..=DAY)).unwrap_or(30 * SECOND),
     }
@@ -337,6 +347,10 @@ fn rule(document: &Document<'_>, s: &Section<'_, '_>, gateway: &Gateway, names: 
     let replace =
         matched.as_ref().and_then(|(matched, unsaid)| rule_replace(s, &matched.pattern, unsaid.clone()));
     let target = rule_target(document, s, names);
+    let theme = s.take("theme", values::name);
+    if let Some(theme) = &theme {
+        names.used(document, NameOf::Theme, &s.mark("theme"), theme);
+    }
     let kbps = |key| s.take(key, values::number(CALL_RATES_KBPS)).map(|rate: u32| u64::from(rate) * 1000);
     let rule = Rule {
         name: name.clone().unwrap_or_default(),
@@ -354,7 +368,7 @@ fn rule(document: &Document<'_>, s: &Section<'_, '_>, gateway: &Gateway, names: 
         encryption: s.take("encryption", values::word(ENCRYPTIONS)),
         max_in_bps: kbps("max_in_kbps"),
         max_out_bps: kbps("max_out_kbps"),
-        theme: s.take("theme", values::name),
+        theme,
         priority: priority?,
         matches: matched?.0,
         replace: replace?,
@@ -486,7 +500,7 @@ fn rule_target(document: &Document<'_>, s: &Section<'_, '_>, names: &mut Names) 
 
 /// What a name is the name of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum NameOf {
+pub(super) enum NameOf {
     Token,
     Connector,
     SipProxy,
@@ -494,6 +508,9 @@ enum NameOf {
     TurnServer,
     Location,
     Device,
+    Theme,
+    Reception,
+    ReceptionAlias,
     Rule,
 }
 
@@ -516,6 +533,8 @@ impl NameOf {
             NameOf::TurnServer => ("TURN server", "systems"),
             NameOf::Location => ("location", "locations"),
             NameOf::Device => ("device", "devices"),
+            NameOf::Theme => ("theme", "themes"),
+            NameOf::Reception | NameOf::ReceptionAlias => ("reception", "receptions"),
             NameOf::Rule => ("rule", "rules"),
         }
     }
@@ -523,7 +542,7 @@ impl NameOf {
 
 /// Every name that was given, where, and whether anybody used it.
 #[derive(Default)]
-struct Names(BTreeMap<NameOf, BTreeMap<String, (Mark, Used)>>);
+pub(super) struct Names(BTreeMap<NameOf, BTreeMap<String, (Mark, Used)>>);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Used {
@@ -532,7 +551,7 @@ enum Used {
 }
 
 impl Names {
-    fn enter(&mut self, document: &Document<'_>, of: NameOf, mark: Mark, name: String) -> String {
+    pub(super) fn enter(&mut self, document: &Document<'_>, of: NameOf, mark: Mark, name: String) -> String {
         let (what, _) = of.words();
         let given = self.0.entry(of).or_default();
         if given.contains_key(&name) {
@@ -543,7 +562,7 @@ impl Names {
         name
     }
 
-    fn used(&mut self, document: &Document<'_>, of: NameOf, mark: &Mark, name: &str) {
+    pub(super) fn used(&mut self, document: &Document<'_>, of: NameOf, mark: &Mark, name: &str) {
         let given = self.0.entry(of).or_default();
         if let Some((_, used)) = given.get_mut(name) {
             *used = Used::Yes;
@@ -579,7 +598,10 @@ impl Names {
     }
 
     fn unused(&self, document: &Document<'_>) -> Vec<Problem> {
-        let named_by_rules = self.0.iter().filter(|(of, _)| !matches!(of, NameOf::Rule | NameOf::Device));
+        let named_by_nobody = |of: &NameOf| {
+            matches!(of, NameOf::Rule | NameOf::Device | NameOf::Reception | NameOf::ReceptionAlias)
+        };
+        let named_by_rules = self.0.iter().filter(|(of, _)| !named_by_nobody(of));
         let unused =
             named_by_rules.flat_map(|(_, given)| given.values()).filter(|(_, used)| *used == Used::No);
         unused.map(|(mark, _)| mark.note(document, "is named by no rule")).collect()

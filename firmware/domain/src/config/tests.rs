@@ -89,6 +89,13 @@ fn the_example_shows_every_field_and_is_right() {
     assert_eq!(config.sip.tls.len(), 1);
     assert_eq!(config.systems.len(), 3);
     assert_eq!(config.devices[0].user, "boardroom");
+    let desk = &config.receptions[0];
+    assert_eq!(
+        desk.aliases,
+        ["gmeet@example.com", "meet@203.0.113.7", "meet@meet.example.com", "meet@rooms.example.com"]
+    );
+    assert_eq!((desk.tries, desk.theme.as_deref()), (3, Some("dark")));
+    assert_eq!(desk.alias_of("1234567890123").as_deref(), Some("1234567890123@meet.example.com"));
     let rule = &config.router.rules()[0];
     assert_eq!(
         (rule.name.as_str(), rule.priority, rule.tag.as_str()),
@@ -268,6 +275,49 @@ fn what_is_allowed_but_hardly_meant_is_a_warning() {
     assert_eq!(
         notes("[[rules]]\nname = \"b\"\npriority = 1\ntarget = \"device\"\n"),
         [r#"rules[1].target "device" is kept, but this release refuses the calls it takes (no route)"#]
+    );
+}
+
+/// P5
+#[test]
+fn p5_a_small_reception_dials_what_is_keyed_at_the_first_domain() {
+    let config =
+        parsed(&format!("{SMALL}[[receptions]]\nname = \"desk\"\naliases = \"gmeet@Example.com\"\n"));
+    let alias = |text: &str| Alias::parse(text, "sip").unwrap();
+    let desk = config.reception(&alias("sip:GMEET@example.com")).expect("the reception");
+    assert_eq!(desk.alias_of("123").as_deref(), Some("123@meet.example.com"));
+    assert_eq!((desk.alias_of("12A"), desk.tries), (None, 3));
+    assert!(config.reception(&alias("gmeet@meet.example.com")).is_none());
+}
+
+#[test]
+fn everything_wrong_with_a_reception_is_told_with_a_way_out() {
+    let desk = "[[receptions]]\nname = \"desk\"\n";
+    assert_eq!(
+        wrong_with(&format!("{desk}aliases = []\ntries = 0\nnext_key = \"1s\"\ntheme = \"dark\"\n")),
+        [
+            "receptions[0].aliases is empty: nobody could reach it; write what callers dial",
+            "receptions[0].tries must be a whole number from 1 to 10",
+            r#"receptions[0].next_key "1s" is out of range; take 2s to 60s"#,
+            r#"receptions[0].theme "dark" is no theme; there is none yet, add it as [[themes]]"#,
+        ]
+    );
+    assert_eq!(
+        wrong_with(&format!("{desk}match.regex = \"(\"\nreplace = '\\2'\n")),
+        [
+            r#"receptions[0].aliases is missing; write what callers dial, such as aliases = ["gmeet@example.com"]"#,
+            r#"receptions[0].match.regex "(" does not compile: unclosed group; regular expressions here are those of docs.rs/regex"#,
+        ]
+    );
+    assert_eq!(
+        wrong_with(&format!("{desk}aliases = \"a@b.c\"\nreplace = '\\2'\n")),
+        [r#"receptions[0].replace "\\2" names group 2, which the regex has not; it has groups 1 to 1"#]
+    );
+    assert_eq!(
+        wrong_with(&format!(
+            "{desk}aliases = \"a@b.c\"\n[[receptions]]\nname = \"two\"\naliases = \"A@B.c\"\n"
+        )),
+        [r#"receptions[1].aliases "a@b.c" is already a reception's; give each its own"#]
     );
 }
 

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use domain::api::resource::{
     AccessToken, CallRoutingRule, Connector, ExternalSystem, NamedLocation, PhonebookEntry, RegistrarDevice,
+    Theme, VirtualReception,
 };
 use domain::api::settings::{
     AdminSettings, DefenceSettings, GatewaySettings, LogSettings, MediaSettings, PhonebookSettings,
@@ -83,6 +84,8 @@ fn schema(kind: Kind) -> Schema {
         Kind::Locations => Schema::of::<NamedLocation>(),
         Kind::RegistrarDevices => Schema::of::<RegistrarDevice>(),
         Kind::PhonebookEntries => Schema::of::<PhonebookEntry>(),
+        Kind::Themes => Schema::of::<Theme>(),
+        Kind::Receptions => Schema::of::<VirtualReception>(),
         Kind::CallRoutingRules => Schema::of::<CallRoutingRule>(),
     }
 }

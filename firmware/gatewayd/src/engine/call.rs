@@ -346,18 +346,23 @@ impl<F: FnMut(Wish)> Turn<'_, F> {
     fn plan(&mut self, plan: MediaPlan) {
         debug!(?plan, "plan");
         self.call.set_reading(&plan);
-        let route = self.call.machine.route();
-        let meeting = route.map(|(_, connector, meeting)| MeetingKey {
-            connector: connector.to_owned(),
-            meeting: meeting.to_owned(),
-        });
-        if let Some(meeting) = meeting {
-            self.plane.apply(self.call.id, &meeting, plan, &self.call.received);
-        }
+        let meeting = match self.call.machine.route() {
+            Some((_, connector, meeting)) => {
+                MeetingKey { connector: connector.to_owned(), meeting: meeting.to_owned() }
+            }
+            None => MeetingKey::alone(self.call.id),
+        };
+        self.plane.apply(self.call.id, &meeting, plan, &self.call.received);
     }
 
     fn tell(&mut self, event: CallEvent) {
         match event {
+            CallEvent::Received { reception } => {
+                info!(reception, "a reception answers");
+                if let Some(desk) = self.call.machine.reception() {
+                    self.call.caller.set_reception(desk, &self.call.machine.config().sip);
+                }
+            }
             CallEvent::Routed { rule, tag, meeting } => {
                 info!(rule, tag, meeting, "routed");
                 if let Some(rule) = self.call.machine.rule() {

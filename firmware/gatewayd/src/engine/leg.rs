@@ -3,6 +3,7 @@
 use base::leg::{HttpReply, HttpRequest, Leg, LegEffect, LegEvent, LegInput, StreamStats};
 use base::{Machine, Output};
 use domain::config;
+use domain::reception::Desk;
 use domain::routing::{CallType, Encryption, Rule};
 use meet::ConferenceLeg;
 use sip::session::{SessionCommand, SessionEvent};
@@ -69,6 +70,16 @@ impl CallerLeg {
         }
     }
 
+    /// Holds it to what the reception that answers its call wants.
+    pub fn set_reception(&mut self, desk: &Desk, settings: &config::Sip) {
+        match self {
+            CallerLeg::Sip(leg) => {
+                let encryption = encryption(desk.encryption.unwrap_or(settings.encryption));
+                leg.set_policy(sip::leg::Policy { encryption, ..sip::leg::Policy::default() });
+            }
+        }
+    }
+
     /// Its streams' figures.
     pub fn stats(&self) -> Vec<StreamStats> {
         match self {
@@ -101,13 +112,17 @@ pub fn step_conference(
 /// What a rule allows, in the words of the SIP leg.
 fn policy(rule: &Rule, settings: &config::Sip) -> sip::leg::Policy {
     let all = sip::leg::Policy::default();
-    let encryption = match rule.encryption.unwrap_or(settings.encryption) {
-        Encryption::On => sdp::Encryption::On,
-        Encryption::Off => sdp::Encryption::Off,
-        Encryption::BestEffort => sdp::Encryption::BestEffort,
-    };
+    let encryption = encryption(rule.encryption.unwrap_or(settings.encryption));
     let video = if rule.call_type == CallType::Audio { Vec::new() } else { all.video.clone() };
     // One limit serves both ways: SDP's b= line, and what we send.
     let max_bps = [rule.max_in_bps, rule.max_out_bps].into_iter().flatten().fold(all.max_bps, u64::min);
     sip::leg::Policy { encryption, video, max_bps, ..all }
+}
+
+const fn encryption(wanted: Encryption) -> sdp::Encryption {
+    match wanted {
+        Encryption::On => sdp::Encryption::On,
+        Encryption::Off => sdp::Encryption::Off,
+        Encryption::BestEffort => sdp::Encryption::BestEffort,
+    }
 }

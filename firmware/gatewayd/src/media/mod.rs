@@ -4,11 +4,15 @@
 //!  domain::call ─MediaPlan─▶ plane ─difference─▶ Step ─▶ worker (a thread)
 //!  leg ─EncodedFrame─▶ plane ─▶ source, once per meeting ─▶ worker ─Report─▶ plane ─▶ leg
 //! ```
+//! What a caller is shown and told before it is in a meeting ([`prompts`], [`shown`]) comes from sources of the box's own.
+//!
 //! Each worker is a *lane*. Sound has a lane of its own, because a picture takes milliseconds to encode and sound cannot
 //! wait; what a room sends is worked on in one lane of pictures, what a meeting sends in another, by meeting, so that two
 //! calls in one meeting find each other's decoded pictures.
 
 mod lane;
+pub mod prompts;
+mod shown;
 mod sources;
 mod steps;
 
@@ -21,6 +25,8 @@ use domain::media::{MediaPlan, Side};
 use domain::status::Picture;
 use lane::Lane;
 use media_dsp::{Command, Report, SinkId, Step};
+use prompts::Prompts;
+use shown::Shown;
 use sources::Sources;
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -43,6 +49,10 @@ pub enum PlaneEvent {
     Frame(Place, EncodedFrame),
     /// A stream's decoder can't go on without a picture that stands alone.
     KeyframeNeeded(Place),
+    /// A key was heard in a stream's sound.
+    Key(Place, char),
+    /// A call's prompt of this number has been said to its end.
+    Said(CallId, u32),
     /// A worker died and was started again with everything it had.
     WorkerRestarted(String),
     /// Something could not be set up; the rest goes on.
@@ -52,6 +62,7 @@ pub enum PlaneEvent {
 /// The media plane of one shard.
 pub struct Plane {
     lanes: Vec<Lane>,
+    prompts: Prompts,
     sources: Sources,
     sinks: HashMap<SinkId, Sink>,
     by_place: HashMap<Place, SinkId>,
@@ -67,6 +78,7 @@ struct Sink {
 struct PlannedCall {
     meeting: MeetingKey,
     plan: MediaPlan,
+    prompt: Option<Shown>,
     up: LaneId,
     down: LaneId,
 }
@@ -83,18 +95,24 @@ pub struct PlaneFigures {
 }
 
 impl Plane {
-    /// A plane on the media clock that began at `epoch`, with one worker for sound and `pictures` for pictures; `wake` is called whenever a worker has something to
-    /// tell.
+    /// A plane on the media clock that began at `epoch`, with one worker for sound and `pictures` for pictures, which shows and says
+    /// `prompts`; `wake` is called whenever a worker has something to tell.
     ///
     /// # Errors
     /// If a thread cannot be started.
-    pub fn new(pictures: usize, epoch: Instant, wake: &Arc<dyn Fn() + Send + Sync>) -> io::Result<Self> {
+    pub fn new(
+        pictures: usize,
+        epoch: Instant,
+        prompts: Prompts,
+        wake: &Arc<dyn Fn() + Send + Sync>,
+    ) -> io::Result<Self> {
         let name = |i: usize| if i == 0 { "sound".to_owned() } else { format!("pictures-{i}") };
         let lanes = (0..=pictures.max(1))
             .map(|i| Lane::new(&name(i), epoch, wake))
             .collect::<io::Result<Vec<_>>>()?;
         Ok(Self {
             lanes,
+            prompts,
             sources: Sources::default(),
             sinks: HashMap::new(),
             by_place: HashMap::new(),
@@ -112,11 +130,18 @@ impl Plane {
         plan: MediaPlan,
         received: &HashMap<(Side, StreamId), RecvStream>,
     ) {
-        let (up, down) = match self.calls.get(&call) {
-            Some(planned) => (planned.up, planned.down),
-            None => self.lanes_for(meeting),
-        };
+        let (up, down) = self.lanes_of(call, meeting);
         let mut batch = Batch::default();
+        let (mut old, before) = match self.calls.remove(&call) {
+            Some(planned) => (planned.plan, planned.prompt.map(|prompt| (prompt, planned.down))),
+            None => Default::default(),
+        };
+        // Where the meeting turns out to be worked on elsewhere, the room's picture begins anew there.
+        if before.as_ref().is_some_and(|(_, was)| *was != down)
+            && let Some(picture) = old.down.picture.take()
+        {
+            self.remove_sink((call, Side::Caller, picture.sink), &mut batch);
+        }
         let wanted = steps::inputs(&plan);
         for input in &wanted {
             let lane = match (input.picture, input.side) {
@@ -129,9 +154,15 @@ impl Plane {
                 batch.add(lane, Step::AddSource { source, kind });
             }
         }
-        let planned = PlannedCall { meeting: meeting.clone(), plan: plan.clone(), up, down };
-        let old = self.calls.insert(call, planned).map(|planned| planned.plan).unwrap_or_default();
+        let before = before.map(|(prompt, _)| prompt);
+        let (gone, before) = if plan.prompt.is_none() { (before, None) } else { (None, before) };
+        let fresh = || self.sources.number();
+        let prompt = Shown::change(before, plan.prompt.as_ref(), down, &self.prompts, fresh, &mut batch);
+        let planned = PlannedCall { meeting: meeting.clone(), plan: plan.clone(), prompt, up, down };
+        self.calls.insert(call, planned);
         self.change_sinks(call, &old, &plan, (up, down), &mut batch);
+        // What was shown goes when the conference has taken its place.
+        gone.iter().for_each(|gone| gone.remove(&mut batch));
         let wanted: HashSet<_> = wanted.iter().map(|input| (call, input.side, input.stream)).collect();
         for (lane, source) in self.sources.release_all_but(call, &wanted) {
             batch.add(lane, Step::RemoveSource(source));
@@ -141,8 +172,9 @@ impl Plane {
 
     /// Forgets a call and gives back everything it had, even if a plan of it was only half carried out.
     pub fn remove(&mut self, call: CallId) {
-        self.calls.remove(&call);
+        let planned = self.calls.remove(&call);
         let mut batch = Batch::default();
+        planned.iter().flat_map(|planned| &planned.prompt).for_each(|prompt| prompt.remove(&mut batch));
         let places: Vec<Place> = self.by_place.keys().filter(|place| place.0 == call).copied().collect();
         places.into_iter().for_each(|place| self.remove_sink(place, &mut batch));
         for (lane, source) in self.sources.release_all_but(call, &HashSet::new()) {
@@ -186,7 +218,8 @@ impl Plane {
     #[must_use]
     pub fn figures(&self) -> PlaneFigures {
         PlaneFigures {
-            sources: self.sources.len(),
+            sources: self.sources.len()
+                + self.prompts_shown().map(|(_, prompt)| prompt.sources()).sum::<usize>(),
             sinks: self.sinks.len(),
             latency: lane::mean_latency(&self.lanes[1..]),
         }
@@ -223,6 +256,19 @@ impl Plane {
                     tell(PlaneEvent::KeyframeNeeded(place));
                 }
             }
+            Report::Key { source, key } => {
+                if let Some(place) = self.sources.leader(source) {
+                    tell(PlaneEvent::Key(place, key));
+                }
+            }
+            Report::Played { source } => {
+                let said = |(call, prompt): (CallId, &Shown)| {
+                    prompt.voice.filter(|(_, voice)| *voice == source).map(|(number, _)| (call, number))
+                };
+                if let Some((call, number)) = self.prompts_shown().find_map(said) {
+                    tell(PlaneEvent::Said(call, number));
+                }
+            }
             Report::Level { .. } | Report::Picture { .. } => {}
             Report::Stats(stats) => self.lanes[lane.0].stats = stats,
             Report::Failed { sink, source, why } => {
@@ -243,6 +289,7 @@ impl Plane {
         for (source, kind) in self.sources.in_lane(lane) {
             all.add(lane, Step::AddSource { source, kind });
         }
+        self.prompts_shown().for_each(|(_, prompt)| prompt.again(lane, &self.prompts, &mut all));
         for (call, planned) in &self.calls {
             let names = self.names(*call);
             for (at, step) in steps::all(&planned.plan, (planned.up, planned.down), &names) {
@@ -290,7 +337,12 @@ impl Plane {
     }
 
     fn names(&self, call: CallId) -> steps::Names<'_> {
-        steps::Names { call, sources: &self.sources, sinks: &self.by_place }
+        let prompt = self.calls.get(&call).and_then(|planned| planned.prompt.as_ref());
+        steps::Names { call, sources: &self.sources, sinks: &self.by_place, prompt }
+    }
+
+    fn prompts_shown(&self) -> impl Iterator<Item = (CallId, &Shown)> {
+        self.calls.iter().filter_map(|(call, planned)| Some((*call, planned.prompt.as_ref()?)))
     }
 
     fn send(&mut self, batch: Batch) {
@@ -299,6 +351,19 @@ impl Plane {
         }
         for (lane, sink, bps) in batch.bitrates {
             self.lanes[lane.0].send(Command::Bitrate { sink, bps });
+        }
+    }
+
+    /// The lanes of a call's pictures. One that comes from a reception into a meeting goes to where that is worked on.
+    fn lanes_of(&self, call: CallId, meeting: &MeetingKey) -> (LaneId, LaneId) {
+        match self.calls.get(&call) {
+            Some(planned) if planned.meeting == *meeting => (planned.up, planned.down),
+            Some(planned) => {
+                let known =
+                    self.calls.iter().find(|(other, there)| **other != call && there.meeting == *meeting);
+                (planned.up, known.map_or(planned.down, |(_, there)| there.down))
+            }
+            None => self.lanes_for(meeting),
         }
     }
 
@@ -317,7 +382,7 @@ impl Plane {
 
 /// Steps for each lane, in order.
 #[derive(Default)]
-struct Batch {
+pub(crate) struct Batch {
     steps: HashMap<LaneId, Vec<Step>>,
     bitrates: Vec<(LaneId, SinkId, u32)>,
 }

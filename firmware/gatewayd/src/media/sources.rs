@@ -22,6 +22,14 @@ pub struct MeetingKey {
     pub meeting: String,
 }
 
+impl MeetingKey {
+    /// For a call that is in no meeting yet, and shares nothing.
+    #[must_use]
+    pub fn alone(call: CallId) -> Self {
+        Self { connector: String::new(), meeting: call.to_string() }
+    }
+}
+
 /// What a source is the same by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key {
@@ -102,14 +110,19 @@ impl Sources {
             self.by_place.insert(place, id);
             return None;
         }
-        self.next += 1;
-        let id = SourceId(self.next);
+        let id = self.number();
         let kind = if input.picture { SourceKind::Picture } else { SourceKind::Sound };
         self.by_key.insert(key.clone(), id);
         self.by_place.insert(place, id);
         self.sources
             .insert(id, Source { lane, kind, key, feeders: vec![feeder], leader: 0, broken_off: false });
         Some((id, kind))
+    }
+
+    /// A number that no source had yet.
+    pub fn number(&mut self) -> SourceId {
+        self.next += 1;
+        SourceId(self.next)
     }
 
     /// A place shows its source in another size.

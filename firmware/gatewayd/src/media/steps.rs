@@ -1,11 +1,12 @@
 //! A plan in the workers' terms: which sources it reads, which sinks it makes, and the steps from one plan to the next.
 
+use super::shown::Shown;
 use super::sources::Sources;
 use super::{LaneId, Place, SOUND};
 use base::ids::{CallId, StreamId};
 use domain::layout;
 use domain::media::{Composition, Ladder, MediaPlan, Side, Sound};
-use media_dsp::{Fit, Layer, Mix, Opening, PictureSink, Rect, SinkId, SourceId, Step, Tile};
+use media_dsp::{Fit, Layer, Listening, Mix, Opening, PictureSink, Rect, SinkId, SourceId, Step, Tile};
 use std::collections::{HashMap, HashSet};
 
 /// A stream that a plan reads.
@@ -29,6 +30,8 @@ pub struct Names<'a> {
     pub sources: &'a Sources,
     /// Its sinks.
     pub sinks: &'a HashMap<Place, SinkId>,
+    /// What it is shown in place of its conference.
+    pub prompt: Option<&'a Shown>,
 }
 
 /// What changes between two plans.
@@ -58,6 +61,8 @@ pub fn inputs(plan: &MediaPlan) -> Vec<Input> {
     };
     let mut inputs = sounds(&plan.up.sound, Side::Caller);
     inputs.extend(sounds(&plan.down.sound, Side::Conference));
+    let keys = plan.keys.iter();
+    inputs.extend(keys.map(|stream| Input { side: Side::Caller, stream: *stream, picture: false, area: 0 }));
     let ladder = plan.up.picture.iter();
     inputs.extend(ladder.map(|l| Input { side: Side::Caller, stream: l.source, picture: true, area: 0 }));
     let tiles = plan.down.picture.iter().flat_map(|picture| &picture.tiles);
@@ -114,22 +119,52 @@ pub fn difference(
     names: &Names<'_>,
 ) -> Changes {
     let mut changes = Changes::default();
-    changes.sound((&old.up.sound, &new.up.sound), Side::Caller, names);
-    changes.sound((&old.down.sound, &new.down.sound), Side::Conference, names);
+    changes.listening((old.keys, new.keys), names);
+    changes.sound((&old.up.sound, &new.up.sound), Side::Caller, Said::Same, names);
+    let says = |plan: &MediaPlan| plan.prompt.as_ref().map(|prompt| prompt.says);
+    let said = if says(old) == says(new) { Said::Same } else { Said::Other };
+    changes.sound((&old.down.sound, &new.down.sound), Side::Conference, said, names);
     changes.ladder((&old.up.picture, &new.up.picture), up, names);
-    changes.picture((&old.down.picture, &new.down.picture), down, names);
+    let shown = if old.prompt.is_some() == new.prompt.is_some() { Said::Same } else { Said::Other };
+    changes.picture((&old.down.picture, &new.down.picture), shown, down, names);
     changes
 }
 
+/// Whether what the caller is shown or told in place of its conference is another source than before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Same,
+    Other,
+}
+
 impl Changes {
+    /// In which sound keys are listened for.
+    fn listening(&mut self, (old, new): (Option<StreamId>, Option<StreamId>), names: &Names<'_>) {
+        if old == new {
+            return;
+        }
+        for (stream, keys) in [(old, Listening::Off), (new, Listening::On)] {
+            let source = stream.and_then(|stream| names.source(Side::Caller, stream));
+            self.steps.extend(source.map(|source| (SOUND, Step::Listen { source, keys })));
+        }
+    }
+
     /// `from` is the side whose sounds are mixed for the other.
-    fn sound(&mut self, (old, new): (&Option<Sound>, &Option<Sound>), from: Side, names: &Names<'_>) {
+    fn sound(
+        &mut self,
+        (old, new): (&Option<Sound>, &Option<Sound>),
+        from: Side,
+        said: Said,
+        names: &Names<'_>,
+    ) {
         let Some(new) = new else { return };
         let Some(sink) = names.sink(from.other(), new.sink) else { return };
-        let inputs = || new.inputs.iter().filter_map(|input| names.source(from, *input)).collect();
+        let voice = names.prompt.filter(|_| from == Side::Conference).and_then(|prompt| prompt.voice);
+        let streams = || new.inputs.iter().filter_map(|input| names.source(from, *input));
+        let inputs = || streams().chain(voice.map(|(_, source)| source)).collect();
         match old.as_ref().filter(|old| same_mixer((old, new))) {
             Some(old) => {
-                if old.inputs != new.inputs {
+                if old.inputs != new.inputs || said == Said::Other {
                     self.steps.push((SOUND, Step::SetMix { sink, inputs: inputs() }));
                 }
                 self.bitrate(SOUND, sink, (old.bps, new.bps));
@@ -169,6 +204,7 @@ impl Changes {
     fn picture(
         &mut self,
         (old, new): (&Option<Composition>, &Option<Composition>),
+        shown: Said,
         lane: LaneId,
         names: &Names<'_>,
     ) {
@@ -176,8 +212,8 @@ impl Changes {
         let Some(sink) = names.sink(Side::Caller, new.sink) else { return };
         match old.as_ref().filter(|old| same_encoder((old, new))) {
             Some(old) => {
-                if (old.canvas, &old.tiles) != (new.canvas, &new.tiles) {
-                    let tiles = tiles(&new.tiles, names);
+                if (old.canvas, &old.tiles) != (new.canvas, &new.tiles) || shown == Said::Other {
+                    let tiles = tiles(new, names);
                     self.steps.push((lane, Step::SetLayout { sink, canvas: new.canvas, tiles }));
                 }
                 self.bitrate(lane, sink, (old.bps, new.bps));
@@ -190,7 +226,7 @@ impl Changes {
                     max_fps: new.max_fps,
                     bps: new.bps,
                     max_nal_bytes: new.max_nal_bytes,
-                    tiles: tiles(&new.tiles, names),
+                    tiles: tiles(new, names),
                 };
                 self.steps.push((lane, Step::AddPicture(picture)));
             }
@@ -227,13 +263,17 @@ fn same_encoder((old, new): (&Composition, &Composition)) -> bool {
     encoder(old) == encoder(new)
 }
 
-fn tiles(tiles: &[layout::Tile], names: &Names<'_>) -> Vec<Tile> {
+fn tiles(picture: &Composition, names: &Names<'_>) -> Vec<Tile> {
+    if let Some(prompt) = names.prompt {
+        let rect = Rect::whole(picture.canvas);
+        return vec![Tile { source: prompt.picture, rect, fit: Fit::Letterbox }];
+    }
     let tile = |tile: &layout::Tile| {
         let source = names.source(Side::Conference, tile.stream)?;
         let layout::Rect { x, y, size } = tile.rect;
         Some(Tile { source, rect: Rect::new(x, y, size.width, size.height), fit: Fit::Letterbox })
     };
-    tiles.iter().filter_map(tile).collect()
+    picture.tiles.iter().filter_map(tile).collect()
 }
 
 #[cfg(test)]
@@ -279,7 +319,7 @@ mod tests {
 
     fn changes(old: &MediaPlan, new: &MediaPlan) -> Difference {
         let workers = Workers::of(&[old, new]);
-        let names = Names { call: CALL, sources: &workers.sources, sinks: &workers.sinks };
+        let names = Names { call: CALL, sources: &workers.sources, sinks: &workers.sinks, prompt: None };
         let Changes { steps, bitrates } = difference(old, new, LANES, &names);
         (steps, bitrates)
     }
@@ -323,6 +363,7 @@ mod tests {
                     indicators: Indicators::default(),
                 }),
             },
+            ..MediaPlan::default()
         }
     }
 
@@ -425,6 +466,7 @@ mod tests {
         let held = MediaPlan {
             up: Up { sound: Some(sound(&[], Codec::Opus)), picture: None },
             down: Down { sound: None, picture: None },
+            ..MediaPlan::default()
         };
         assert_eq!(ended(&plan(), &held), [DOWN_SOUND, LOW, HIGH, DOWN_PICTURE]);
         let (steps, _) = changes(&plan(), &held);
@@ -438,7 +480,7 @@ mod tests {
     #[test]
     fn what_a_plan_names_and_nobody_knows_is_left_out() {
         let nobody = Workers::of(&[]);
-        let names = Names { call: CALL, sources: &nobody.sources, sinks: &nobody.sinks };
+        let names = Names { call: CALL, sources: &nobody.sources, sinks: &nobody.sinks, prompt: None };
         assert_eq!(all(&plan(), LANES, &names), []);
     }
 }

@@ -10,6 +10,8 @@ use media_dsp::{Graph, PictureSink, graph};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
+mod reception;
+
 /// Longest wait for a worker; one that needs this long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -122,6 +124,7 @@ fn plan(shown: &[StreamId]) -> MediaPlan {
                 indicators: Indicators::default(),
             }),
         },
+        ..MediaPlan::default()
     }
 }
 
@@ -137,7 +140,8 @@ impl Rig {
             let _ = ring.send(());
         });
         let epoch = Instant::now();
-        let plane = Plane::new(pictures, epoch, &wake).expect("threads");
+        let plane =
+            Plane::new(pictures, epoch, Prompts::load(&[]).expect("prompts"), &wake).expect("threads");
         Self { plane, bell, deadly, told: Vec::new(), camera: Camera::new(Codec::Vp8, epoch) }
     }
 

@@ -347,6 +347,10 @@ impl Shard {
                 PlaneEvent::KeyframeNeeded((call, side, stream)) => {
                     self.turn(now, call, Work::Call(CallInput::KeyframeNeeded(side, stream)));
                 }
+                PlaneEvent::Key((call, side, _), key) => {
+                    self.turn(now, call, Work::Call(CallInput::Tone(side, key)));
+                }
+                PlaneEvent::Said(call, number) => self.turn(now, call, Work::Call(CallInput::Said(number))),
                 PlaneEvent::WorkerRestarted(why) => error!(why, "a media worker died and was started again"),
                 PlaneEvent::Failed(call, why) => warn!(?call, why, "media"),
             }

@@ -1,0 +1,116 @@
+//! The built-in prompts are whole, and a theme takes their place where it has something.
+
+use super::*;
+use std::path::Path;
+use std::time::Duration;
+
+const LIST: &str = include_str!("../../../prompts/list.txt");
+
+/// Most bytes of all built-in prompts.
+const MOST_BYTES: usize = 800_000;
+
+/// P5
+#[test]
+fn p5_the_built_in_prompts_are_whole_and_are_what_their_list_says() {
+    let files = BUILT_IN
+        .iter()
+        .flat_map(|(name, png, clip)| [(format!("{name}.png"), *png), (format!("{name}.clip"), *clip)]);
+    let files: Vec<_> = std::iter::once(("keys.png".to_owned(), KEYS_PNG)).chain(files).collect();
+    assert_eq!(files.len(), 1 + 2 * Prompt::ALL.len());
+    let lines: Vec<String> = files
+        .iter()
+        .map(|(name, bytes)| format!("{:08x} {:>7} {name}", crc32fast::hash(bytes), bytes.len()))
+        .collect();
+    assert_eq!(LIST.lines().collect::<Vec<_>>(), lines, "make them with `cargo xtask prompts`");
+    assert!(files.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() < MOST_BYTES);
+
+    let prompts = Prompts::load(&[]).expect("prompts");
+    for prompt in Prompt::ALL {
+        let picture = prompts.picture(None, prompt, "").expect("a picture");
+        assert_eq!(picture.size(), Size::HD720, "{prompt:?}");
+        let lasts = prompts.voice(None, prompt).expect("a voice").duration();
+        assert!(
+            (Duration::from_secs(2)..Duration::from_secs(12)).contains(&lasts),
+            "{prompt:?} lasts {lasts:?}"
+        );
+    }
+}
+
+/// Bright pixels in a part of a picture.
+fn bright(still: &Still, x: std::ops::Range<u32>, y: std::ops::Range<u32>) -> usize {
+    let width = still.size().width;
+    let pixels = y.flat_map(|y| x.clone().map(move |x| (y * width + x) as usize));
+    pixels.filter(|at| still.planes()[*at] > 180).count()
+}
+
+/// P5
+#[test]
+fn p5_what_is_keyed_is_seen_in_its_field_and_only_there() {
+    let prompts = Prompts::load(&[]).expect("prompts");
+    let seen = |keyed: &str| prompts.picture(None, Prompt::Welcome, keyed).expect("a picture");
+    let (left, top, width, height) = FIELD;
+    let field = |still: &Still| bright(still, left..left + width, top..top + height);
+    let (none, one, thirteen) = (seen(""), seen("1"), seen("1234567890123"));
+    assert_eq!(field(&none), 0);
+    assert!(field(&one) > 200 && field(&thirteen) > 10 * field(&one) / 2);
+    let all = |still: &Still| bright(still, 0..1_280, 0..720);
+    assert_eq!(all(&thirteen) - field(&thirteen), all(&none), "the rest is as it was");
+    let most = seen(&"8".repeat(32));
+    assert_eq!(all(&most) - field(&most), all(&none), "more than have room stay in the field");
+    assert_eq!(field(&most), field(&seen(&"8".repeat(20))), "the last twenty");
+    let middle = |still: &Still| {
+        (bright(still, left..640, top..top + height), bright(still, 640..left + width, top..top + height))
+    };
+    let (before, after) = middle(&seen("0000"));
+    assert!(before.abs_diff(after) < before / 8, "in the middle: {before} and {after}");
+}
+
+fn theme(folder: &Path) -> [Theme; 1] {
+    [Theme { name: "dark".into(), folder: folder.to_owned() }]
+}
+
+/// P5
+#[test]
+fn p5_a_theme_takes_the_place_of_what_it_has_and_of_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, 320, 180);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder
+        .write_header()
+        .and_then(|mut writer| writer.write_image_data(&[200; 320 * 180]))
+        .expect("encoded");
+    std::fs::write(folder.path().join("welcome.png"), &file).expect("written");
+    let mut wav =
+        b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x44\xac\0\0\x88\x58\x01\0\x02\0\x10\0data".to_vec();
+    wav.extend(88_200_u32.to_le_bytes());
+    wav.extend(vec![0; 88_200]);
+    std::fs::write(folder.path().join("lobby.wav"), &wav).expect("written");
+
+    let prompts = Prompts::load(&theme(folder.path())).expect("prompts");
+    let size = |theme, prompt| prompts.picture(theme, prompt, "42").expect("a picture").size();
+    assert_eq!(size(Some("dark"), Prompt::Welcome), Size::new(320, 180));
+    assert_eq!(size(Some("dark"), Prompt::Lobby), Size::HD720);
+    assert_eq!(size(None, Prompt::Welcome), Size::HD720);
+    let lasts = |theme, prompt| prompts.voice(theme, prompt).expect("a voice").duration();
+    assert_eq!(
+        lasts(Some("dark"), Prompt::Lobby),
+        Duration::from_millis(1_400),
+        "a second at 44.1 kHz, and silence"
+    );
+    assert_eq!(lasts(Some("dark"), Prompt::Welcome), lasts(None, Prompt::Welcome));
+}
+
+#[test]
+fn a_theme_with_a_file_that_is_refused_says_which_and_why() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("full.wav"), b"ID3").expect("written");
+    let error = format!("{:#}", Prompts::load(&theme(folder.path())).expect_err("refused"));
+    assert!(
+        error.starts_with("theme \"dark\" in ")
+            && error.ends_with("\"full.wav\" is no WAV file; save it as WAV, PCM, 16 bit"),
+        "{error}"
+    );
+    let gone = format!("{:#}", Prompts::load(&theme(Path::new("/nowhere"))).expect_err("refused"));
+    assert!(gone.contains("theme \"dark\" in /nowhere"), "{gone}");
+}
