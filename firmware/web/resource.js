@@ -8,7 +8,8 @@ import { ask, notice } from "./notices.js";
 const NEW = "";
 
 /**
- * A screen of a collection. `kind` is `{ title, one, collection, schema, named, columns, intro, empty }`: `named` is the field that is a resource's name.
+ * A screen of a collection. `kind` is `{ title, one, collection, schema, named, columns, intro, empty }`: `named` is the field that is a resource's name, and `id(item)` says
+ * what its path ends with, where that is more.
  */
 export function collectionScreen(kind) {
   const show = async (root, api, context) => {
@@ -19,9 +20,12 @@ export function collectionScreen(kind) {
   return { title: kind.title, route: kind.collection, role: "viewer", show };
 }
 
+/** What a resource's path ends with. */
+const idOf = (kind, item) => kind.id?.(item) ?? item[kind.named];
+
 async function showList(root, api, kind, context) {
   const items = await api.all(`/${kind.collection}`);
-  const named = { title: "Name", cell: (item) => h("a", { href: place(kind.collection, item[kind.named]) }, item[kind.named]) };
+  const named = { title: "Name", cell: (item) => h("a", { href: place(kind.collection, idOf(kind, item)) }, item[kind.named]) };
   const make = api.may("administrator") ? h("a", { class: "button main", href: place(kind.collection, NEW) }, `New ${kind.one}`) : null;
   fill(
     root,

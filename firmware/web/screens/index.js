@@ -12,12 +12,15 @@ import * as system from "./system.js";
 import * as users from "./users.js";
 import * as tokens from "./tokens.js";
 import * as audit from "./audit.js";
-import { connectors, accessTokens, locations, devices, sipProxies, gatekeepers, turnServers } from "./resources.js";
+import * as trust from "./trust.js";
+import {
+  connectors, accessTokens, locations, devices, sipProxies, gatekeepers, turnServers, receptions, themes, phonebook,
+} from "./resources.js";
 
 export const groups = [
   { title: "Now", screens: [live, calls, blocked] },
-  { title: "Routing", screens: [routing, accessTokens, connectors, locations, devices, sipProxies, gatekeepers, turnServers] },
+  { title: "Routing", screens: [routing, receptions, accessTokens, connectors, locations, devices, phonebook, sipProxies, gatekeepers, turnServers, themes] },
   { title: "Plans", screens: [dns, firewall] },
-  { title: "Box", screens: [start, settings, system] },
+  { title: "Box", screens: [start, settings, trust, system] },
   { title: "People", screens: [users, tokens, audit] },
 ];

@@ -56,3 +56,34 @@ export const sipProxies = external("SIP proxies", "SIP proxy", "sip-proxies", "S
 export const gatekeepers = external("H.323 gatekeepers", "H.323 gatekeeper", "h323-gatekeepers", "Systems that rules send H.323 calls through.");
 
 export const turnServers = external("TURN servers", "TURN server", "turn-servers", "Systems that rules send media through.");
+
+export const receptions = collectionScreen({
+  title: "Virtual receptions",
+  one: "virtual reception",
+  collection: "virtual-receptions",
+  schema: "VirtualReception",
+  named: "name",
+  columns: [{ title: "Aliases", cell: (item) => item.aliases.join(", "), wide: true }],
+  intro: "Who dials such an alias is answered, asked for the meeting id, and handed over by the rules.",
+});
+
+export const themes = collectionScreen({
+  title: "Themes",
+  one: "theme",
+  collection: "themes",
+  schema: "Theme",
+  named: "name",
+  columns: [{ title: "Folder", cell: (item) => item.folder, wide: true }],
+  intro: "Pictures and voices of your own for what callers see and hear before they are in a meeting.",
+});
+
+export const phonebook = collectionScreen({
+  title: "Phonebook",
+  one: "phonebook entry",
+  collection: "phonebook-entries",
+  schema: "PhonebookEntry",
+  named: "name",
+  id: (item) => (item.group ? `${item.group}/${item.name}` : item.name),
+  columns: [{ title: "Group", cell: (item) => item.group ?? "" }, { title: "Aliases", cell: (item) => item.aliases.join(", "), wide: true }],
+  intro: "Whom rooms can look up by LDAP and HTTPS.",
+});

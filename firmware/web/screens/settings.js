@@ -15,6 +15,7 @@ const KINDS = {
   media: ["Media", "MediaSettings", "Sound and picture on the wire."],
   signalling: ["Signalling", "SignallingSettings", "Connections of the box\u2019s own."],
   admin: ["Administration", "AdminSettings", "This page and its API. A wrong address locks you out; the console does not."],
+  phonebook: ["Phonebook", "PhonebookSettings", "How rooms look others up."],
   defence: ["Defence", "DefenceSettings", "Who guesses too often is not heard for a while."],
   log: ["Log", "LogSettings", "What is logged, and where to."],
 };

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Every screen, by its address.
-const SCREENS: [&str; 24] = [
+const SCREENS: [&str; 29] = [
     "live",
     "calls",
     "blocked-sources",
@@ -32,6 +32,11 @@ const SCREENS: [&str; 24] = [
     "settings/sip",
     "settings/defence",
     "system",
+    "virtual-receptions/",
+    "themes",
+    "phonebook-entries/",
+    "settings/phonebook",
+    "certificates",
     "users",
     "api-tokens",
     "audit",

@@ -52,6 +52,7 @@ const FILES: &[Embedded] = files! {
     "screens/start.js" => "text/javascript; charset=utf-8",
     "screens/system.js" => "text/javascript; charset=utf-8",
     "screens/tokens.js" => "text/javascript; charset=utf-8",
+    "screens/trust.js" => "text/javascript; charset=utf-8",
     "screens/users.js" => "text/javascript; charset=utf-8",
 };
 
