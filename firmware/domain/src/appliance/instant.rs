@@ -1,9 +1,11 @@
 //! A moment as people and logs write it: RFC 3339 in UTC, from seconds since 1970.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Seconds since 1970 in UTC, as the box's clock says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct UnixTime(pub u64);
 
 /// The calendar after Howard Hinnant's `civil_from_days`: eras of 400 years that begin in March.
