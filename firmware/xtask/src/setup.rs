@@ -18,7 +18,7 @@ pub const BUILD: Packages = Packages {
 
 /// The real peers of the end-to-end calls.
 pub const PEERS: Packages = Packages {
-    purpose: "real peers: rooms, browser, referee, the bootloader's tools, LCDd",
+    purpose: "real peers: rooms, browser, referee, the bootloader's tools, LCDd, a station for SNMP",
     names: &[
         "baresip-core",
         "baresip-ffmpeg",
@@ -31,6 +31,8 @@ pub const PEERS: Packages = Packages {
         "lcdproc",
         "nftables",
         "sipvicious",
+        "snmp",
+        "snmptrapd",
     ],
 };
 
