@@ -4,6 +4,7 @@
 //! A [`Config`] is immutable and handed out as `Arc<Config>`; a call keeps the one it began with. Reading files is the
 //! daemon's: paths in here are paths, not contents. `examples/gantry.toml` beside this crate shows every field.
 
+pub mod notify;
 pub(crate) mod read;
 mod sections;
 mod values;
@@ -46,6 +47,8 @@ pub struct Config {
     pub devices: Vec<Device>,
     /// The Call Routing Rules (P4) and the locations they name.
     pub router: Router,
+    /// Whom alarms are told to.
+    pub notify: Vec<notify::Sink>,
     /// What is logged.
     pub log: Log,
     /// What is allowed but hardly meant.

@@ -3,7 +3,7 @@
 use super::read::{Document, Mark, Section, nearest};
 use super::{
     CertificateFiles, Config, Connector, ConnectorKind, Device, Gateway, Log, LogLevel, LogTarget, MAX_RULES,
-    Media, PortRange, Problem, Sip, System, SystemKind, Token, values,
+    Media, PortRange, Problem, Sip, System, SystemKind, Token, notify, values,
 };
 use crate::defence::Policy;
 use crate::routing::{
@@ -102,7 +102,7 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>) -> Option<Config> {
     let router = Router::new(rules, locations)
         .map_err(|error| root.wrong("rules", format!("regexes, taken together: {error}")))
         .ok()?;
-    let log = log(root);
+    let (notify, log) = (notify::read(root), log(root));
     Some(Config {
         gateway,
         sip,
@@ -114,6 +114,7 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>) -> Option<Config> {
         systems,
         devices,
         router,
+        notify,
         log,
         warnings,
     })

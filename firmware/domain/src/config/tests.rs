@@ -89,6 +89,7 @@ fn the_example_shows_every_field_and_is_right() {
     assert_eq!(config.sip.tls.len(), 1);
     assert_eq!(config.systems.len(), 3);
     assert_eq!(config.devices[0].user, "boardroom");
+    assert_eq!(config.notify.len(), 4);
     let rule = &config.router.rules()[0];
     assert_eq!(
         (rule.name.as_str(), rule.priority, rule.tag.as_str()),
