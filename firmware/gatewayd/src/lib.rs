@@ -5,9 +5,11 @@
 //!            └────▶ control socket, signals
 //! ```
 
+pub mod alarms;
 pub mod control;
 pub mod engine;
 pub mod log;
 pub mod media;
 pub mod net;
+pub mod notify;
 pub mod start;

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 use base::Pulse;
 use domain::config::Config;
 use domain::firewall::{Plan, served};
+use gatewayd::alarms::Places;
 use gatewayd::control::Drain;
 use gatewayd::{log, start::Gateway};
 use linux::vital::{Part, Service};
@@ -16,7 +17,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 const HELP: &str = "\
-gatewayd --config <file> [--control <socket>]   take calls until SIGTERM, then drain
+gatewayd --config <file> [--control <socket>] [--state <folder>]
+                                                take calls until SIGTERM, then drain; keep in the folder what must outlive a restart
 gatewayd --config <file> --check                say what is wrong with a configuration, and nothing else
 gatewayd --config <file> --firewall table|nft   print which ports this configuration needs: for people, or as nftables rules
 gatewayd --version
@@ -35,6 +37,7 @@ const SILENT: Duration = Duration::from_secs(2);
 struct Arguments {
     config: PathBuf,
     control: Option<PathBuf>,
+    state: Option<PathBuf>,
     purpose: Purpose,
 }
 
@@ -59,12 +62,13 @@ fn main() -> ExitCode {
 
 /// `None` when the question was answered already.
 fn arguments() -> Result<Option<Arguments>> {
-    let (mut config, mut control, mut purpose) = (None, None, Purpose::Run);
+    let (mut config, mut control, mut state, mut purpose) = (None, None, None, Purpose::Run);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--config" => config = words.next().map(PathBuf::from),
             "--control" => control = words.next().map(PathBuf::from),
+            "--state" => state = words.next().map(PathBuf::from),
             "--check" => purpose = Purpose::Check,
             "--firewall" => {
                 purpose = match words.next().as_deref() {
@@ -85,7 +89,7 @@ fn arguments() -> Result<Option<Arguments>> {
         }
     }
     let config = config.with_context(|| format!("--config <file> is missing\n{HELP}"))?;
-    Ok(Some(Arguments { config, control, purpose }))
+    Ok(Some(Arguments { config, control, state, purpose }))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
@@ -105,7 +109,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     log::start(&config.log);
     config.warnings.iter().for_each(|warning| warn!("{}:{warning}", path.display()));
     let drain = config.gateway.drain;
-    let gateway = Gateway::start(Arc::new(config))?;
+    let places = Places::system(arguments.state.as_deref());
+    let gateway = Gateway::start_in(Arc::new(config), places)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(take_calls(gateway, arguments.control.as_deref(), drain));
     // Where a second signal came, calls still stand and nobody waits for them.

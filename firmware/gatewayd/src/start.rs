@@ -1,5 +1,6 @@
 //! From a configuration to running shards.
 
+use crate::alarms::{self, AlarmsHandle, Places, Teller};
 use crate::control;
 use crate::engine::event::Event;
 use crate::engine::join::{Joiner, Whereabouts};
@@ -66,26 +67,38 @@ pub struct Gateway {
     /// Ways to its shards.
     pub events: Vec<mpsc::Sender<Event>>,
     shards: Vec<JoinHandle<Result<()>>>,
+    /// What is wrong with the box.
+    pub alarms: AlarmsHandle,
     /// What must live, by name: each shard's loop, which signals and carries, its workers, and the control socket's loop.
     pub vital: Vec<(String, Pulse)>,
 }
 
 impl Gateway {
-    /// Starts everything.
+    /// Starts everything, and keeps nothing over a restart.
     ///
     /// # Errors
     /// If an address is taken, a file cannot be read or a thread cannot be started; nothing runs then.
     pub fn start(config: Arc<Config>) -> Result<Self> {
+        Self::start_in(config, Places::system(None))
+    }
+
+    /// Starts everything; alarms are found and kept at `places`.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_in(config: Arc<Config>, places: Places) -> Result<Self> {
         raise_descriptors();
         let bound = bind(&config)?;
         let listening = bound.listening()?;
         let (sender, receiver) = mpsc::channel(EVENTS);
         let events = sender.clone();
+        let alarms = alarms::start(&config, places, random_seed()?)?;
+        let teller = alarms.teller();
         let (ready, up) = std::sync::mpsc::channel();
         let shard = std::thread::Builder::new().name(SHARD.into()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             LocalSet::new().block_on(&runtime, async move {
-                match shard(config, bound, sender, receiver) {
+                match shard(config, bound, (sender, receiver), teller) {
                     Ok(shard) => {
                         drop(ready.send(Ok(shard.vital(SHARD))));
                         shard.run().await;
@@ -97,7 +110,7 @@ impl Gateway {
         })?;
         let vital = up.recv().context("the shard ended before it began")??;
         info!(?listening, "taking calls");
-        Ok(Self { listening, events: vec![events], shards: vec![shard], vital })
+        Ok(Self { listening, events: vec![events], shards: vec![shard], alarms, vital })
     }
 
     /// Waits until a shard is gone: of itself none goes before it is drained, so that is a bug.
@@ -137,7 +150,8 @@ impl Gateway {
     pub fn control(&mut self, path: &Path, drain: Arc<control::Drain>) -> Result<()> {
         let (listener, pulse) = (control::open(path)?, Pulse::default());
         self.vital.push(("control".to_owned(), pulse.clone()));
-        let asked = control::Asked { shards: self.events.clone(), drain, sip: self.listening.clone() };
+        let (shards, sip, alarms) = (self.events.clone(), self.listening.clone(), self.alarms.clone());
+        let asked = control::Asked { shards, drain, sip, alarms };
         tokio::spawn(control::serve(listener, asked, pulse));
         Ok(())
     }
@@ -178,8 +192,8 @@ pub(crate) fn bind(config: &Config) -> Result<Bound> {
 pub(crate) fn shard(
     config: Arc<Config>,
     bound: Bound,
-    sender: mpsc::Sender<Event>,
-    events: mpsc::Receiver<Event>,
+    (sender, events): (mpsc::Sender<Event>, mpsc::Receiver<Event>),
+    alarms: Teller,
 ) -> Result<Shard> {
     let epoch = Instant::now();
     let advertised = config.gateway.public_address.unwrap_or_else(outward_address);
@@ -198,11 +212,24 @@ pub(crate) fn shard(
     };
     accept(&connections, bound.tcp, None)?;
     accept(&connections, bound.tls, bound.server)?;
-    let sip = SipSide::new(endpoint, bound.udp, dialer, Defence::new(config.defence.clone()), &poller)?;
-    let joiner = Joiner::new(&config, whereabouts(&config, epoch), &leave_by, sender)?;
+    let defence = (Defence::new(config.defence.clone()), alarms.clone());
+    let sip = SipSide::new(endpoint, bound.udp, dialer, defence, &poller)?;
+    let joiner = Joiner::new(&config, whereabouts(&config, epoch), &leave_by, sender, alarms.clone())?;
     let (seed, ports) = (random_seed()?, media_ports(&config)?);
-    let parts = Parts { config, epoch, sip, plane, reports, ports, advertised, joiner, poller, events, seed };
-    Ok(Shard::new(parts))
+    Ok(Shard::new(Parts {
+        config,
+        epoch,
+        sip,
+        plane,
+        reports,
+        ports,
+        advertised,
+        joiner,
+        poller,
+        events,
+        seed,
+        alarms,
+    }))
 }
 
 /// The media plane, whose workers ring `reports`.

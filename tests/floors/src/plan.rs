@@ -88,6 +88,7 @@ pub const EDGES: &[(&str, &str)] = &[
     ("gatewayd", "snmp"),
     ("gatewayd", "domain"),
     ("gatewayd", "media-dsp"),
+    ("gatewayd", "hal"),
     ("gatewayd", "linux"),
     ("console", "base"),
     ("console", "domain"),

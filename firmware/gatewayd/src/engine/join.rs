@@ -1,11 +1,13 @@
 //! Conference legs: made by a connector's name, and their requests carried out.
 
 use super::event::Event;
+use crate::alarms::{Teller, probe};
 use crate::net::https::{Https, LocalPorts};
 use anyhow::{Context, Result};
 use base::ids::CallId;
 use base::leg::{HttpRequest, Join};
 use base::{Cause, Fault, Kind, Secret, Seed};
+use domain::alarm::Fact;
 use domain::config::{Config, ConnectorKind};
 use meet::interop::{self, BaseUrl, GatewayToken};
 use meet::{ConferenceLeg, Connector, ConnectorContext, Connectors};
@@ -28,14 +30,23 @@ pub struct Whereabouts {
 
 /// What every connector of the configuration needs to be used.
 pub struct Joiner {
-    connectors: HashMap<String, (Connectors, Https)>,
+    connectors: HashMap<String, Conference>,
     whereabouts: Whereabouts,
     unix_at_epoch: Duration,
     events: mpsc::Sender<Event>,
+    alarms: Teller,
+}
+
+/// A connector and the way to its conference.
+struct Conference {
+    connector: Connectors,
+    https: Https,
+    url: String,
 }
 
 impl Joiner {
-    /// Reads the files that the connectors of `config` name; requests leave by `ports`.
+    /// Reads the files that the connectors of `config` name; requests leave by `ports`. What comes of them is
+    /// told to `alarms`.
     ///
     /// # Errors
     /// If one cannot be read; the message names the connector.
@@ -44,6 +55,7 @@ impl Joiner {
         whereabouts: Whereabouts,
         ports: &Arc<LocalPorts>,
         events: mpsc::Sender<Event>,
+        alarms: Teller,
     ) -> Result<Self> {
         let mut connectors = HashMap::new();
         for connector in &config.connectors {
@@ -51,11 +63,12 @@ impl Joiner {
             let https = Https::new(connector.ca_file.as_deref(), Arc::clone(ports)).with_context(name)?;
             let ConnectorKind::Interop = connector.kind;
             let made = Connectors::Interop(interop(connector).with_context(name)?);
-            connectors.insert(connector.name.clone(), (made, https));
+            let conference = Conference { connector: made, https, url: connector.url.clone() };
+            connectors.insert(connector.name.clone(), conference);
         }
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let unix_at_epoch = unix.saturating_sub(whereabouts.epoch.elapsed());
-        Ok(Self { connectors, whereabouts, unix_at_epoch, events })
+        Ok(Self { connectors, whereabouts, unix_at_epoch, events, alarms })
     }
 
     /// A leg of the connector called `name`, whose media leave by the socket on `port`.
@@ -70,8 +83,7 @@ impl Joiner {
         port: u16,
         seed: Seed,
     ) -> Result<ConferenceLeg, Cause> {
-        let (connector, _) =
-            self.connectors.get(name).ok_or(Cause::new(Fault::Gateway, Kind::InternalError))?;
+        let conference = self.connectors.get(name).ok_or(Cause::new(Fault::Gateway, Kind::InternalError))?;
         let Whereabouts { host, public, epoch } = self.whereabouts;
         let context = ConnectorContext {
             bound: SocketAddr::new(host, port),
@@ -80,15 +92,18 @@ impl Joiner {
             unix_at_epoch: self.unix_at_epoch,
             seed,
         };
-        connector.join(now, join, context)
+        conference.connector.join(now, join, context)
     }
 
     /// Carries out a request; its reply comes as an event.
     pub fn fetch(&self, connector: &str, call: CallId, request: HttpRequest) {
-        let Some((_, https)) = self.connectors.get(connector) else { return };
-        let (https, events) = (https.clone(), self.events.clone());
+        let Some(Conference { https, url, .. }) = self.connectors.get(connector) else { return };
+        let (https, events, alarms) = (https.clone(), self.events.clone(), self.alarms.clone());
+        let (connector, url) = (connector.to_owned(), url.clone());
         tokio::task::spawn_local(async move {
             let reply = https.fetch(request).await;
+            let answer = reply.result.as_ref().map(|response| response.status).map_err(|failure| *failure);
+            alarms.tell(Fact::MeetingService { connector, health: probe::health(&url, answer) });
             drop(events.send(Event::Http { call, reply }).await);
         });
     }

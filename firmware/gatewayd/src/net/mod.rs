@@ -12,6 +12,6 @@ pub mod https;
 pub mod poller;
 pub mod ports;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod tls;
 pub mod udp;

@@ -17,6 +17,7 @@ use super::event::Event;
 use super::join::Joiner;
 use super::sip_side::SipSide;
 use super::status;
+use crate::alarms::Teller;
 use crate::control::EndedCall;
 use crate::media::{Plane, PlaneEvent};
 use crate::net::batch::{BATCH, Receiver};
@@ -29,6 +30,7 @@ use base::ids::{CallId, SessionId};
 use base::leg::Port;
 use base::machine::earliest;
 use base::{Beat, Pulse, Seed, limits};
+use domain::alarm::Fact;
 use domain::call::{CallInput, Operator};
 use domain::config::Config;
 use domain::media::Side;
@@ -79,6 +81,8 @@ pub struct Parts {
     pub events: mpsc::Receiver<Event>,
     /// What the shard's randomness grows from.
     pub seed: Seed,
+    /// Hears what is wrong.
+    pub alarms: Teller,
 }
 
 /// A shard at work.
@@ -106,7 +110,15 @@ pub struct Shard {
     lingers: Option<Instant>,
     pub(super) ended: VecDeque<EndedCall>,
     pub(super) bugs: u64,
+    room: Room,
     pulse: Pulse,
+}
+
+/// Whether the last call that wanted media ports got them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Left,
+    None,
 }
 
 /// A call and what the shard knows besides.
@@ -145,6 +157,7 @@ impl Shard {
             lingers: None,
             ended: VecDeque::new(),
             bugs: 0,
+            room: Room::Left,
             pulse: Pulse::default(),
         }
     }
@@ -337,7 +350,11 @@ impl Shard {
                 PlaneEvent::KeyframeNeeded((call, side, stream)) => {
                     self.turn(now, call, Work::Call(CallInput::KeyframeNeeded(side, stream)));
                 }
-                PlaneEvent::WorkerRestarted(why) => error!(why, "a media worker died and was started again"),
+                PlaneEvent::WorkerRestarted(why) => {
+                    error!(why, "a media worker died and was started again");
+                    let why = format!("a media worker died and was started again: {why}");
+                    self.parts.alarms.tell(Fact::InternalError { part: "media".into(), why });
+                }
                 PlaneEvent::Failed(call, why) => warn!(?call, why, "media"),
             }
         }

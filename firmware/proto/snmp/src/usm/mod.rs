@@ -30,6 +30,8 @@ const ENCRYPTED: u8 = 2;
 const ENTERPRISE: u32 = 8_072;
 /// How such an id goes on (RFC 3411 5, format 5): with octets that the administrator or the box chooses.
 const FORMAT_OCTETS: u8 = 5;
+/// Octets by which a node is known in its engine's id.
+pub const NODE_OCTETS: usize = 12;
 /// Longest engine id (RFC 3411 5), and longest user name (RFC 3414 5), in octets.
 const NAME_OCTETS: usize = 32;
 
@@ -107,15 +109,13 @@ impl EngineId {
         Ok(Self(octets))
     }
 
-    /// That of the node that is known by these octets, such as a machine id; the first 27 are taken.
-    ///
-    /// # Errors
-    /// If there are none.
-    pub fn of_node(octets: &[u8]) -> Result<Self, UsmError> {
+    /// That of the node that is known by these octets, such as a digest of its machine id.
+    #[must_use]
+    pub fn of_node(octets: [u8; NODE_OCTETS]) -> Self {
         let mut id = (ENTERPRISE | 0x8000_0000).to_be_bytes().to_vec();
         id.push(FORMAT_OCTETS);
-        id.extend(octets.iter().take(NAME_OCTETS - 5));
-        if octets.is_empty() { Err(UsmError::Engine(id.len())) } else { Self::new(id) }
+        id.extend(octets);
+        Self(id)
     }
 }
 
@@ -227,9 +227,7 @@ mod tests {
 
     #[test]
     fn an_engine_is_named_as_rfc_3411_says() {
-        assert_eq!(EngineId::of_node(&[1, 2, 3]).unwrap().to_string(), "0x80001f8805010203");
-        assert_eq!(EngineId::of_node(&[7; 99]).unwrap().0.len(), 32);
-        assert_eq!(EngineId::of_node(&[]), Err(UsmError::Engine(5)));
+        assert_eq!(EngineId::of_node([7; 12]).to_string(), "0x80001f8805070707070707070707070707");
         for bad in [vec![1; 4], vec![1; 33], vec![0; 12], vec![0xff; 12]] {
             assert_eq!(EngineId::new(bad.clone()), Err(UsmError::Engine(bad.len())));
         }
@@ -237,7 +235,7 @@ mod tests {
 
     #[test]
     fn names_and_passwords_that_stations_refuse_are_refused() {
-        let engine = || EngineId::of_node(b"box").unwrap();
+        let engine = || EngineId::of_node(*b"0123456789ab");
         let made = |user: &str, security: &Security| Originator::new(engine(), user, security, 0).err();
         assert_eq!(made("", &Security::Open), Some(UsmError::User(0)));
         assert_eq!(made(&"x".repeat(33), &Security::Open), Some(UsmError::User(33)));
@@ -247,7 +245,7 @@ mod tests {
 
     #[test]
     fn nobody_reads_a_hidden_message_and_no_two_are_hidden_alike() {
-        let engine = EngineId::of_node(b"box").unwrap();
+        let engine = EngineId::of_node(*b"0123456789ab");
         let mut originator = Originator::new(engine, "gantry", &hidden(), u64::MAX).unwrap();
         let at = EngineTime { boots: 1, time: 2 };
         let pdu = trap().pdu(3);
@@ -256,13 +254,13 @@ mod tests {
             assert!(!message.windows(pdu.len()).any(|part| part == pdu));
         }
         assert_ne!(first[first.len() - 40..], second[second.len() - 40..]);
-        let open = Originator::new(EngineId::of_node(b"box").unwrap(), "gantry", &Security::Open, 0);
+        let open = Originator::new(EngineId::of_node(*b"0123456789ab"), "gantry", &Security::Open, 0);
         assert!(open.unwrap().message(at, &trap(), 3).windows(pdu.len()).any(|part| part == pdu));
     }
 
     #[test]
     fn every_octet_of_a_message_is_signed() {
-        let engine = EngineId::of_node(b"box").unwrap();
+        let engine = EngineId::of_node(*b"0123456789ab");
         let key = Key::of(AuthProtocol::Sha256, &secret("maplesyrup"), &engine.0).unwrap();
         let mut originator = Originator::new(engine, "gantry", &hidden(), 4).unwrap();
         let message = originator.message(EngineTime { boots: 1, time: 2 }, &trap(), 3);
@@ -278,7 +276,7 @@ mod tests {
 
     #[test]
     fn keys_never_print() {
-        let engine = EngineId::of_node(b"box").unwrap();
+        let engine = EngineId::of_node(*b"0123456789ab");
         let shown = format!("{:?} {:?}", hidden(), Originator::new(engine, "gantry", &hidden(), 0));
         assert!(!shown.contains("maple") && shown.contains("[secret]"), "{shown}");
     }
