@@ -6,6 +6,7 @@
 //!  Config ───────────┴▶ Plan ─▶ table (for people), nftables rules (for the box)
 //! ```
 
+use crate::config::notify::{Destination, Snmp, Syslog, SyslogTransport, Webhook};
 use crate::config::{Config, PortRange};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -234,6 +235,7 @@ impl Plan {
             }
         }
         conference(&mut sheet, config);
+        config.notify.iter().for_each(|sink| alarms(&mut sheet, config, &sink.to));
         sheet.outward(Peer::Servers, Transport::Udp, None, one(DNS), "names");
         sheet.outward(Peer::Servers, Transport::Tcp, None, one(DNS), "names");
         sheet.outward(Peer::Servers, Transport::Udp, None, one(NTP), "time");
@@ -350,6 +352,30 @@ fn conference(sheet: &mut Sheet, config: &Config) {
     sheet.outward(Peer::Conference, Transport::Udp, media, CONFERENCE_MEDIA, "media");
 }
 
+/// What telling of alarms needs.
+fn alarms(sheet: &mut Sheet, config: &Config, to: &Destination) {
+    let ports = Some(config.signalling_ports);
+    let (transport, from, port) = match to {
+        Destination::Syslog(Syslog { at, transport: SyslogTransport::Udp }) => {
+            (Transport::Udp, None, at.port)
+        }
+        Destination::Syslog(Syslog { at, transport: SyslogTransport::Tls { .. } }) => {
+            (Transport::Tcp, ports, at.port)
+        }
+        Destination::Snmp(Snmp { at, .. }) => (Transport::Udp, None, at.port),
+        Destination::Webhook(Webhook { url, .. }) => (Transport::Tcp, ports, url_port(url)),
+    };
+    sheet.outward(Peer::Servers, transport, from, one(port), "alarms");
+}
+
+/// The port of an absolute `https` URL.
+fn url_port(url: &str) -> u16 {
+    let authority = url.strip_prefix("https://").unwrap_or(url).split('/').next().unwrap_or_default();
+    // A colon inside the brackets of an address is none of a port.
+    let behind = authority.rsplit_once(']').map_or(authority, |(_, behind)| behind);
+    behind.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(HTTPS)
+}
+
 /// Answers, errors and neighbours always come in; nothing is ever passed on.
 const HEAD: &str = "\
 table inet gantry
@@ -447,6 +473,29 @@ mod tests {
         assert!(lines.iter().any(|line| line == "conference out udp 50000-50999>19302-19309"), "{lines:#?}");
         assert!(plan.nftables().contains("50000-50999"));
         assert!(!plan.nftables().contains("40000"));
+    }
+
+    #[test]
+    fn k4_whom_alarms_are_told_to_is_in_the_plan() {
+        let sink = |number: u8, rest: &str| format!("[[notify]]\nname = \"{number}\"\n{rest}\n");
+        let text = [
+            sink(1, "kind = \"syslog\"\naddress = \"a.b\""),
+            sink(2, "kind = \"syslog\"\naddress = \"a.b\"\ntransport = \"tls\""),
+            sink(3, "kind = \"snmp\"\naddress = \"a.b:1162\"\nuser = \"u\""),
+            sink(4, "kind = \"webhook\"\nurl = \"https://[::1]/x:1\"\nsecret = \"0123456789abcdef\""),
+            sink(5, "kind = \"webhook\"\nurl = \"https://a.b:8443/x\"\nsecret = \"0123456789abcdef\""),
+        ];
+        let lines = shown(&Plan::new(&config(&text.concat()), &BTreeSet::new()));
+        for wanted in [
+            "udp any>514",
+            "tcp 33000-39999>6514",
+            "udp any>1162",
+            "tcp 33000-39999>443",
+            "tcp 33000-39999>8443",
+        ] {
+            let wanted = format!("servers of the site out {wanted}");
+            assert!(lines.contains(&wanted), "{wanted} is missing in {lines:#?}");
+        }
     }
 
     #[test]

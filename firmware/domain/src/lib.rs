@@ -12,6 +12,7 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "virtual time must begin at some moment"))]
 
+pub mod alarm;
 pub mod api;
 pub mod appliance;
 pub mod call;

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //!  {"get":"status"}   ─▶   {"taking":"calls","sip":{...},"calls":[...],"held":{...},"ended":[...]}
+//!  {"get":"alarms"}   ─▶   {"alarms":[...],"history":[...],"receivers":[...]}, as `domain::alarm` shows them
+//!  {"do":{"acknowledge":7}}         ─▶   {"done":"acknowledge"}; somebody has seen alarm 7
 //!  {"do":"drain"}     ─▶   {"done":"drain"}; from then on no new calls are taken until the daemon is started anew
 //!  {"do":{"forgive":"192.0.2.1"}}   ─▶   {"done":"forgive"}; it is heard again, whatever it did
 //!  {"do":{"user":{"name":..,"password":..,"role":"administrator"}}}   ─▶   {"done":"user"}: it may log in to the administration;
@@ -12,12 +14,14 @@
 
 use crate::admin;
 use crate::admin::access::Role;
+use crate::alarms::AlarmsHandle;
 use crate::configuration::Configuration;
 use crate::engine::event::Event;
 use crate::net::departure::Departures;
 use crate::start::Listening;
 use anyhow::{Context, Result, bail};
 use base::{Pulse, Secret};
+use domain::alarm::{Alarm, AlarmId, PastAlarm};
 use domain::appliance::access::PasswordHash;
 use domain::defence::Blocked;
 use domain::status::Snapshot;
@@ -175,7 +179,12 @@ pub struct Asked {
     pub sip: Listening,
     /// The configuration, if it is kept in a store.
     pub configuration: Option<Arc<Configuration>>,
+    /// The alarms.
+    pub alarms: AlarmsHandle,
 }
+
+/// Who acknowledges an alarm here: whoever may open the socket has shown elsewhere who they are.
+const WHO: &str = "control socket";
 
 /// A call that is over.
 #[derive(Debug, Clone, Serialize)]
@@ -199,6 +208,7 @@ enum Question {
 #[serde(rename_all = "lowercase")]
 enum Topic {
     Status,
+    Alarms,
 }
 
 #[derive(Deserialize)]
@@ -206,6 +216,7 @@ enum Topic {
 enum Act {
     Drain,
     Forgive(IpAddr),
+    Acknowledge(u64),
     User(NewUser),
 }
 
@@ -324,41 +335,17 @@ pub async fn serve(listener: UnixListener, asked: Asked, pulse: Pulse) {
     }
 }
 
-async fn answer(stream: UnixStream, asked_of: &Asked) -> Result<()> {
-    let Asked { shards, drain, configuration, .. } = asked_of;
+async fn answer(stream: UnixStream, asked: &Asked) -> Result<()> {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read.take(QUESTION_BYTES));
     loop {
         let mut line = Vec::new();
-        let asked = tokio::time::timeout(PATIENCE, read.read_until(b'\n', &mut line));
-        if asked.await.context("no question came")?? == 0 {
+        let come = tokio::time::timeout(PATIENCE, read.read_until(b'\n', &mut line));
+        if come.await.context("no question came")?? == 0 {
             return Ok(());
         }
         let whole = line.ends_with(b"\n");
-        let mut answer = match serde_json::from_slice::<Question>(&line) {
-            Ok(Question::Get(Topic::Status)) => serde_json::to_vec(&asked_of.status().await)?,
-            Ok(Question::Do(Act::Drain)) => {
-                drain.ask(shards).await;
-                serde_json::to_vec(&BTreeMap::from([("done", "drain")]))?
-            }
-            Ok(Question::Do(Act::Forgive(address))) => {
-                for shard in shards {
-                    // A shard that is gone holds nothing against anybody.
-                    drop(tokio::time::timeout(PATIENCE, shard.send(Event::Forgive(address))).await);
-                }
-                serde_json::to_vec(&BTreeMap::from([("done", "forgive")]))?
-            }
-            Ok(Question::Do(Act::User(user))) => {
-                serde_json::to_vec(&match set_user(configuration.clone(), user).await {
-                    Ok(()) => BTreeMap::from([("done", "user".to_owned())]),
-                    Err(error) => BTreeMap::from([("error", error)]),
-                })?
-            }
-            Err(error) => serde_json::to_vec(&BTreeMap::from([(
-                "error",
-                format!("this is no question ({error}); ask {{\"get\":\"status\"}}"),
-            )]))?,
-        };
+        let mut answer = asked.answer(&line).await?;
         answer.push(b'\n');
         let told = tokio::time::timeout(PATIENCE, write.write_all(&answer));
         told.await.context("nobody reads the answer")??;
@@ -391,6 +378,49 @@ impl Asked {
         let taking = if self.drain.is_asked() { Taking::Nothing } else { Taking::Calls };
         Status { taking, sip: self.sip.clone(), ..status(&self.shards).await }
     }
+
+    async fn answer(&self, question: &[u8]) -> serde_json::Result<Vec<u8>> {
+        let Self { shards, drain, alarms, configuration, .. } = self;
+        match serde_json::from_slice::<Question>(question) {
+            Ok(Question::Get(Topic::Status)) => serde_json::to_vec(&self.status().await),
+            Ok(Question::Get(Topic::Alarms)) => {
+                let (standing, history) = (alarms.list(), alarms.history());
+                serde_json::to_vec(&serde_json::json!({
+                    "alarms": standing.iter().map(Alarm::shown).collect::<Vec<_>>(),
+                    "history": history.iter().map(PastAlarm::shown).collect::<Vec<_>>(),
+                    "receivers": alarms.receivers().await,
+                }))
+            }
+            Ok(Question::Do(Act::Drain)) => {
+                drain.ask(shards).await;
+                done("drain")
+            }
+            Ok(Question::Do(Act::Forgive(address))) => {
+                for shard in shards {
+                    // A shard that is gone holds nothing against anybody.
+                    drop(tokio::time::timeout(PATIENCE, shard.send(Event::Forgive(address))).await);
+                }
+                done("forgive")
+            }
+            Ok(Question::Do(Act::Acknowledge(id))) => match alarms.acknowledge(AlarmId(id), WHO).await {
+                Ok(()) => done("acknowledge"),
+                Err(error) => wrong(error.to_string()),
+            },
+            Ok(Question::Do(Act::User(user))) => match set_user(configuration.clone(), user).await {
+                Ok(()) => done("user"),
+                Err(error) => wrong(error),
+            },
+            Err(error) => wrong(format!("this is no question ({error}); ask {{\"get\":\"status\"}}")),
+        }
+    }
+}
+
+fn done(what: &str) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&BTreeMap::from([("done", what)]))
+}
+
+fn wrong(why: String) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&BTreeMap::from([("error", why)]))
 }
 
 /// What all shards say together; one that does not answer in time is left out.
@@ -412,6 +442,10 @@ async fn status(shards: &[mpsc::Sender<Event>]) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alarms::{self, Places};
+    use base::Seed;
+    use domain::alarm::Fact;
+    use domain::config::Config;
     use serde_json::Value;
     use std::future::Future;
     use std::path::PathBuf;
@@ -425,6 +459,7 @@ mod tests {
         _folder: TempDir,
         path: PathBuf,
         drains: Arc<AtomicUsize>,
+        alarms: AlarmsHandle,
     }
 
     impl Rig {
@@ -450,8 +485,10 @@ mod tests {
                 });
                 sender
             });
-            tokio::spawn(serve(listener, asked(shards.collect()), Pulse::default()));
-            Self { _folder: folder, path, drains }
+            let asked = asked(shards.collect());
+            let alarms = asked.alarms.clone();
+            tokio::spawn(serve(listener, asked, Pulse::default()));
+            Self { _folder: folder, path, drains, alarms }
         }
 
         async fn connect(&self) -> BufReader<UnixStream> {
@@ -461,11 +498,14 @@ mod tests {
 
     fn asked(shards: Vec<mpsc::Sender<Event>>) -> Asked {
         let udp = vec!["127.0.0.1:5060".parse().expect("an address")];
+        let config = Arc::new(Config::parse("test", "gateway.domains = ['m.example']").expect("good"));
+        let alarms = alarms::start(&config, Places::system(None), Seed([7; 32])).expect("alarms");
         Asked {
             shards,
             drain: Arc::default(),
             sip: Listening { udp, ..Listening::default() },
             configuration: None,
+            alarms,
         }
     }
 
@@ -503,6 +543,32 @@ mod tests {
             // Each shard answers this one after what was sent to it before.
             assert_eq!(ask(&mut asker, ASK).await["taking"], "nothing");
             assert_eq!(rig.drains.load(Ordering::Acquire), 2);
+        });
+    }
+
+    /// P17
+    #[test]
+    fn p17_alarms_are_listed_and_acknowledged() {
+        run(async {
+            let rig = Rig::new(1);
+            let mut news = rig.alarms.subscribe();
+            let why = "a scanner".to_owned();
+            rig.alarms.teller().tell(Fact::ScannerBlocked { source: "192.0.2.1".into(), why });
+            news.recv().await.expect("it is raised");
+            let mut asker = rig.connect().await;
+            let alarms = ask(&mut asker, b"{\"get\":\"alarms\"}\n").await;
+            let found = &alarms["alarms"][0];
+            assert_eq!(
+                (&found["identifier"], &found["instance"]),
+                (&"scanner_blocked".into(), &"192.0.2.1".into())
+            );
+            let acknowledge = format!("{{\"do\":{{\"acknowledge\":{}}}}}\n", found["id"]);
+            assert_eq!(ask(&mut asker, acknowledge.as_bytes()).await["done"], "acknowledge");
+            let again = ask(&mut asker, acknowledge.as_bytes()).await;
+            assert!(again["error"].as_str().is_some_and(|text| text.contains("does not stand")), "{again}");
+            let alarms = ask(&mut asker, b"{\"get\":\"alarms\"}\n").await;
+            assert_eq!(alarms["alarms"], Value::Array(Vec::new()));
+            assert_eq!(alarms["history"][0]["acknowledged_by"], WHO);
         });
     }
 

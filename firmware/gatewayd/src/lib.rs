@@ -9,6 +9,7 @@
 //! ```
 
 pub mod admin;
+pub mod alarms;
 pub mod certificates;
 pub mod configuration;
 pub mod control;
@@ -17,5 +18,6 @@ pub mod licences;
 pub mod log;
 pub mod media;
 pub mod net;
+pub mod notify;
 pub mod phonebook;
 pub mod start;

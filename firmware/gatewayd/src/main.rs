@@ -6,6 +6,7 @@ use domain::config::Config;
 use domain::firewall::{Plan, served};
 use domain::licence::Licences;
 use gatewayd::admin::Trust;
+use gatewayd::alarms::Places;
 use gatewayd::certificates::{Credentials, DataKey};
 use gatewayd::configuration::{Configuration, Secrets};
 use gatewayd::control::Drain;
@@ -26,6 +27,7 @@ gatewayd --store <folder> [--config <file>] [--copy <file>] [--control <socket>]
                                                 the same, with the configuration that is kept in a folder; a new one begins with the
                                                 file; a copy without secrets is written after each change, for --firewall and tools
   [--vendor-keys <file> [--licences <folder>]]  with either: calls need licences that one of these keys signed
+  [--state <folder>]                            with either: keep in the folder what must outlive a restart
 gatewayd --config <file> --check                say what is wrong with a configuration, and nothing else
 gatewayd --config <file> --firewall table|nft   print which ports this configuration needs: for people, or as nftables rules
 gatewayd --version
@@ -48,6 +50,7 @@ struct Arguments {
     control: Option<PathBuf>,
     /// Without vendor keys nothing is metered.
     licences: Option<licences::Places>,
+    state: Option<PathBuf>,
     purpose: Purpose,
 }
 
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
 fn arguments() -> Result<Option<Arguments>> {
     let (mut config, mut store, mut copy, mut control, mut purpose) = (None, None, None, None, Purpose::Run);
     let (mut keys, mut folder) = (None, None);
+    let mut state = None;
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -91,6 +95,7 @@ fn arguments() -> Result<Option<Arguments>> {
             "--control" => control = words.next().map(PathBuf::from),
             "--vendor-keys" => keys = words.next().map(PathBuf::from),
             "--licences" => folder = words.next().map(PathBuf::from),
+            "--state" => state = words.next().map(PathBuf::from),
             "--check" => purpose = Purpose::Check,
             "--firewall" => {
                 purpose = match words.next().as_deref() {
@@ -115,7 +120,7 @@ fn arguments() -> Result<Option<Arguments>> {
     }
     let identity = PathBuf::from(licences::IDENTITY);
     let licences = keys.map(|keys| licences::Places { keys, folder, identity });
-    Ok(Some(Arguments { config, store, copy, control, licences, purpose }))
+    Ok(Some(Arguments { config, store, copy, control, licences, state, purpose }))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
@@ -185,7 +190,11 @@ fn serve(arguments: &Arguments, kept: Kept) -> Result<()> {
     let drain = config.gateway.drain;
     let licences =
         arguments.licences.as_ref().map(|places| licensed(places, config.tokens.len())).transpose()?;
-    let gateway = Gateway::start_with(config, credentials)?;
+    let gateway = Gateway::start_with(
+        config,
+        credentials,
+        Places::system(arguments.state.as_deref().or(arguments.store.as_deref())),
+    )?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         if let Some(licences) = licences {

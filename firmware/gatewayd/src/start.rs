@@ -1,6 +1,7 @@
 //! From a configuration to running shards.
 
 use crate::admin::{self, Admin, History, Trust};
+use crate::alarms::{self, AlarmsHandle, Places, Teller};
 use crate::certificates::Credentials;
 use crate::configuration::Configuration;
 use crate::control::{self, Asked};
@@ -78,25 +79,27 @@ pub struct Gateway {
     shards: Vec<JoinHandle<Result<()>>>,
     over: Option<mpsc::Receiver<CallRecord>>,
     credentials: Credentials,
+    /// What is wrong with the box.
+    pub alarms: AlarmsHandle,
     /// What must live, by name: each shard's loop, which signals and carries, its workers, and the control socket's loop.
     pub vital: Vec<(String, Pulse)>,
 }
 
 impl Gateway {
-    /// Starts everything, with what the configuration's files hold to prove itself by.
+    /// Starts everything, with what the configuration's files hold to prove itself by, and keeps nothing over a restart.
     ///
     /// # Errors
     /// If an address is taken, a file cannot be read or a thread cannot be started; nothing runs then.
     pub fn start(config: Arc<Config>) -> Result<Self> {
-        Self::start_with(config, Credentials::default())
+        Self::start_with(config, Credentials::default(), Places::system(None))
     }
 
     /// Starts everything. What is replaced in `credentials` later is used from then on; where the configuration names files,
-    /// theirs are taken first.
+    /// theirs are taken first. Alarms are found and kept at `places`.
     ///
     /// # Errors
     /// If an address is taken, a file cannot be read or a thread cannot be started; nothing runs then.
-    pub fn start_with(config: Arc<Config>, credentials: Credentials) -> Result<Self> {
+    pub fn start_with(config: Arc<Config>, credentials: Credentials, places: Places) -> Result<Self> {
         raise_descriptors();
         let bound = bind(&config, credentials.clone())?;
         let listening = bound.listening()?;
@@ -105,11 +108,13 @@ impl Gateway {
         let (sender, receiver) = mpsc::channel(EVENTS);
         let events = sender.clone();
         let (over, ended) = mpsc::channel(EVENTS);
+        let alarms = alarms::start(&config, places, random_seed()?)?;
+        let teller = alarms.teller();
         let (ready, up) = std::sync::mpsc::channel();
         let shard = std::thread::Builder::new().name(SHARD.into()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             LocalSet::new().block_on(&runtime, async move {
-                match shard(config, bound, sender, receiver, over) {
+                match shard(config, bound, (sender, receiver), over, teller) {
                     Ok(shard) => {
                         drop(ready.send(Ok(shard.vital(SHARD))));
                         shard.run().await;
@@ -128,6 +133,7 @@ impl Gateway {
             shards: vec![shard],
             over: Some(ended),
             credentials,
+            alarms,
             vital,
         })
     }
@@ -185,7 +191,7 @@ impl Gateway {
     pub fn asked(&self, drain: Arc<control::Drain>, configuration: Option<Arc<Configuration>>) -> Asked {
         // The phonebook tells of itself as a shard does; what is for calls it passes over.
         let shards = self.events.iter().chain([&self.phonebook.events]).cloned().collect();
-        Asked { shards, drain, sip: self.listening.clone(), configuration }
+        Asked { shards, drain, sip: self.listening.clone(), configuration, alarms: self.alarms.clone() }
     }
 
     /// Serves the administration of `configuration`, whose folder is `folder`, in a thread of its own. Returns where it is reached.
@@ -209,8 +215,14 @@ impl Gateway {
         };
         let (live, seen) = watch::channel(Arc::default());
         let history = History::open(folder);
-        let administration =
-            Arc::new(Admin::new(Arc::clone(configuration), self.events.clone(), history, trust, seen));
+        let administration = Arc::new(Admin::new(
+            Arc::clone(configuration),
+            self.events.clone(),
+            history,
+            trust,
+            self.alarms.clone(),
+            seen,
+        ));
         let over = self.over.take().context("the administration is served already")?;
         let shelf = self.phonebook.shelf();
         std::thread::Builder::new().name("admin".into()).spawn(move || {
@@ -267,9 +279,9 @@ pub(crate) fn bind(config: &Config, credentials: Credentials) -> Result<Bound> {
 pub(crate) fn shard(
     config: Arc<Config>,
     bound: Bound,
-    sender: mpsc::Sender<Event>,
-    events: mpsc::Receiver<Event>,
+    (sender, events): (mpsc::Sender<Event>, mpsc::Receiver<Event>),
     over: mpsc::Sender<CallRecord>,
+    alarms: Teller,
 ) -> Result<Shard> {
     let epoch = Instant::now();
     let advertised = config.gateway.public_address.unwrap_or_else(outward_address);
@@ -289,18 +301,32 @@ pub(crate) fn shard(
     };
     accept(&connections, bound.tcp, None)?;
     accept(&connections, bound.tls, Some(bound.server))?;
-    let sip = SipSide::new(endpoint, bound.udp, dialer, Defence::new(config.defence.clone()), &poller)?;
+    let defence = (Defence::new(config.defence.clone()), alarms.clone());
+    let sip = SipSide::new(endpoint, bound.udp, dialer, defence, &poller)?;
     let joiner = Joiner::new(
         &config,
         whereabouts(&config, epoch),
         &leave_by,
         sender,
         bound.credentials.gateway_token,
+        alarms.clone(),
     )?;
     let (seed, ports) = (random_seed()?, media_ports(&config)?);
-    let parts =
-        Parts { config, epoch, sip, plane, reports, ports, advertised, joiner, poller, over, events, seed };
-    Ok(Shard::new(parts))
+    Ok(Shard::new(Parts {
+        config,
+        epoch,
+        sip,
+        plane,
+        reports,
+        ports,
+        advertised,
+        joiner,
+        poller,
+        over,
+        events,
+        seed,
+        alarms,
+    }))
 }
 
 /// The media plane, whose workers ring `reports`.

@@ -4,6 +4,7 @@ use domain::appliance::instant::UnixTime;
 use domain::certificate::request::{Draft, SubjectDraft, Usage};
 use domain::certificate::{CsrRequest, KeyKind, Purpose};
 use domain::config::Config;
+use gatewayd::alarms::Places;
 use gatewayd::certificates::{Credentials, DataKey, KeyStore};
 use gatewayd::net::tls;
 use gatewayd::start::Gateway;
@@ -88,7 +89,7 @@ impl Bench {
              [[rules]]\nname = \"meetings\"\npriority = 100\n"
         );
         let config = Config::parse("test", &text).expect("a configuration");
-        Gateway::start_with(Arc::new(config), credentials.clone()).expect("it starts")
+        Gateway::start_with(Arc::new(config), credentials.clone(), Places::system(None)).expect("it starts")
     }
 
     fn peer(&self, gateway: &Gateway) -> Peer {

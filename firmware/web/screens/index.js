@@ -1,6 +1,7 @@
 // The list of screens, by groups. A screen is a module that exports `title`, `route`, the least `role`, and `show(root, api, context)`.
 
 import * as live from "./live.js";
+import * as alarms from "./alarms.js";
 import * as calls from "./calls.js";
 import * as blocked from "./blocked.js";
 import * as routing from "./routing.js";
@@ -14,13 +15,13 @@ import * as tokens from "./tokens.js";
 import * as audit from "./audit.js";
 import * as trust from "./trust.js";
 import {
-  connectors, accessTokens, locations, devices, sipProxies, gatekeepers, turnServers, receptions, themes, phonebook,
+  connectors, accessTokens, locations, devices, sipProxies, gatekeepers, turnServers, receptions, themes, phonebook, receivers,
 } from "./resources.js";
 
 export const groups = [
-  { title: "Now", screens: [live, calls, blocked] },
+  { title: "Now", screens: [live, alarms, calls, blocked] },
   { title: "Routing", screens: [routing, receptions, accessTokens, connectors, locations, devices, phonebook, sipProxies, gatekeepers, turnServers, themes] },
   { title: "Plans", screens: [dns, firewall] },
-  { title: "Box", screens: [start, settings, trust, system] },
+  { title: "Box", screens: [start, settings, trust, receivers, system] },
   { title: "People", screens: [users, tokens, audit] },
 ];

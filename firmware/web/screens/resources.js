@@ -87,3 +87,13 @@ export const phonebook = collectionScreen({
   columns: [{ title: "Group", cell: (item) => item.group ?? "" }, { title: "Aliases", cell: (item) => item.aliases.join(", "), wide: true }],
   intro: "Whom rooms can look up by LDAP and HTTPS.",
 });
+
+export const receivers = collectionScreen({
+  title: "Alarm receivers",
+  one: "alarm receiver",
+  collection: "alarm-receivers",
+  schema: "AlarmReceiver",
+  named: "name",
+  columns: [{ title: "Kind", cell: (item) => words(item.kind) }, { title: "Where", cell: (item) => item.address ?? item.url ?? "", wide: true }],
+  intro: "Whom the box tells its alarms: log servers, stations for SNMP, webhooks.",
+});

@@ -19,7 +19,7 @@ pub const BUILD: Packages = Packages {
 
 /// The real peers of the end-to-end calls.
 pub const PEERS: Packages = Packages {
-    purpose: "real peers: rooms, browser, referee, LDAP's client and server, the bootloader's tools, LCDd",
+    purpose: "real peers: rooms, browser, referee, LDAP's client and server, the bootloader's tools, LCDd, a station for SNMP",
     names: &[
         "baresip-core",
         "baresip-ffmpeg",
@@ -36,6 +36,8 @@ pub const PEERS: Packages = Packages {
         "nftables",
         "sipvicious",
         "slapd",
+        "snmp",
+        "snmptrapd",
     ],
 };
 

@@ -6,12 +6,13 @@
 //!  BGENV.DAT on BOOT-A, BOOT-B ─▶ ebg             SO_TIMESTAMPING, /dev/ptpN ─▶ stamping
 //!  /sys/fs/pstore ─▶ pstore                       a boot image on the disk ─▶ image
 //!  signs of life of a program's parts ─▶ vital    /run/gantry/notes ─▶ notes
-//!  /sys/block ─▶ disk
+//!  /sys/block ─▶ disk                            timesyncd, adjtimex ─▶ clock
 //! ```
 //!
 //! Whatever is read from outside is taken for hostile: bounded in size and time, and a wrong value is no value. Every
 //! backend takes the folders it works on, so that a test shows it a made tree.
 
+pub mod clock;
 pub mod disk;
 pub mod ebg;
 mod files;

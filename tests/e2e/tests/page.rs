@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Every screen, by its address.
-const SCREENS: [&str; 29] = [
+const SCREENS: [&str; 31] = [
     "live",
+    "alarms",
     "calls",
     "blocked-sources",
     "call-routing-rules",
@@ -37,6 +38,7 @@ const SCREENS: [&str; 29] = [
     "phonebook-entries/",
     "settings/phonebook",
     "certificates",
+    "alarm-receivers/",
     "users",
     "api-tokens",
     "audit",

@@ -1,8 +1,8 @@
 //! The sorts of resources: where each is kept, what of a configuration file it is, and which of its fields are secret.
 
 use super::resource::{
-    AccessToken, CallRoutingRule, Connector, ExternalSystem, NamedLocation, PhonebookEntry, RegistrarDevice,
-    Theme, VirtualReception,
+    AccessToken, AlarmReceiver, CallRoutingRule, Connector, ExternalSystem, NamedLocation, PhonebookEntry,
+    RegistrarDevice, Theme, VirtualReception,
 };
 use super::settings::{
     AdminSettings, DefenceSettings, GatewaySettings, LogSettings, MediaSettings, PhonebookSettings,
@@ -50,6 +50,8 @@ pub enum Kind {
     RegistrarDevices,
     /// Whom rooms can look up.
     PhonebookEntries,
+    /// Whom alarms are told to.
+    AlarmReceivers,
     /// Themes: pictures and voices for prompts.
     Themes,
     /// Virtual Receptions.
@@ -70,7 +72,7 @@ pub struct Misshapen {
 
 impl Kind {
     /// All of them, in the order they stand in a configuration file.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Gateway,
         Self::Sip,
         Self::Media,
@@ -87,6 +89,7 @@ impl Kind {
         Self::Locations,
         Self::RegistrarDevices,
         Self::PhonebookEntries,
+        Self::AlarmReceivers,
         Self::Themes,
         Self::Receptions,
         Self::CallRoutingRules,
@@ -112,6 +115,7 @@ impl Kind {
             Self::Locations => "locations",
             Self::RegistrarDevices => "registrar-devices",
             Self::PhonebookEntries => "phonebook-entries",
+            Self::AlarmReceivers => "alarm-receivers",
             Self::Themes => "themes",
             Self::Receptions => "virtual-receptions",
             Self::CallRoutingRules => "call-routing-rules",
@@ -160,6 +164,7 @@ impl Kind {
             Self::Locations => "locations",
             Self::RegistrarDevices => "devices",
             Self::PhonebookEntries => "phonebook_entries",
+            Self::AlarmReceivers => "notify",
             Self::Themes => "themes",
             Self::Receptions => "receptions",
             Self::CallRoutingRules => "rules",
@@ -197,13 +202,14 @@ impl Kind {
         }
     }
 
-    /// The field that is never shown.
+    /// The fields that are never shown.
     #[must_use]
-    pub const fn secret(self) -> Option<&'static str> {
+    pub const fn secrets(self) -> &'static [&'static str] {
         match self {
-            Self::AccessTokens => Some("value"),
-            Self::RegistrarDevices | Self::Phonebook => Some("password"),
-            _ => None,
+            Self::AccessTokens => &["value"],
+            Self::RegistrarDevices | Self::Phonebook => &["password"],
+            Self::AlarmReceivers => &["community", "auth_password", "privacy_password", "secret"],
+            _ => &[],
         }
     }
 
@@ -227,6 +233,7 @@ impl Kind {
             Self::Locations => shaped::<NamedLocation>(body),
             Self::RegistrarDevices => shaped::<RegistrarDevice>(body),
             Self::PhonebookEntries => shaped::<PhonebookEntry>(body),
+            Self::AlarmReceivers => shaped::<AlarmReceiver>(body),
             Self::Themes => shaped::<Theme>(body),
             Self::Receptions => shaped::<VirtualReception>(body),
             Self::CallRoutingRules => shaped::<CallRoutingRule>(body),

@@ -348,3 +348,66 @@ pub struct VirtualReception {
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "match")]
     pub matches: Option<KeyedMatch>,
 }
+
+/// What an alarm receiver is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReceiverKind {
+    /// A log server (RFC 5424).
+    Syslog,
+    /// A station for SNMP.
+    Snmp,
+    /// An https URL that alarms are posted to.
+    Webhook,
+}
+
+/// Whom alarms are told to. Which fields there are follows from its kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AlarmReceiver {
+    /// What it is called.
+    #[schema(min_length = 1, max_length = 64)]
+    pub name: String,
+    /// What it is.
+    pub kind: ReceiverKind,
+    /// The least level told: `warning` (the usual), `minor`, `major`, `critical`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least: Option<String>,
+    /// Of syslog and SNMP: its host and perhaps a port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Of syslog: `udp` (the usual) or `tls` (RFC 5425).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<String>,
+    /// Of syslog under TLS and of webhooks: PEM file of authorities beside the public ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// Of SNMP: `v3` (the usual) or `v2c`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Of SNMP v2c. Never shown again; left out in a change, it stays; empty, it goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(write_only)]
+    pub community: Option<String>,
+    /// Of SNMP v3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Of SNMP v3: `sha-256` (the usual) or `sha-1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<String>,
+    /// Of SNMP v3: what authenticates. Never shown again; left out in a change, it stays; empty, it goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(write_only)]
+    pub auth_password: Option<String>,
+    /// Of SNMP v3: what encrypts. Never shown again; left out in a change, it stays; empty, it goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(write_only)]
+    pub privacy_password: Option<String>,
+    /// Of webhooks: where to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Of webhooks: signs each post. Never shown again; left out in a change, it stays; empty, it goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(write_only)]
+    pub secret: Option<String>,
+}

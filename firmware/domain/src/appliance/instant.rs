@@ -85,6 +85,14 @@ impl serde::Serialize for UnixTime {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for UnixTime {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no moment of RFC 3339 in UTC")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -87,8 +87,10 @@ pub fn split(file: &str, text: &str) -> Result<Vec<Document>, Problems> {
 #[must_use]
 pub fn render(documents: &[Document]) -> String {
     let open = documents.iter().cloned().map(|mut document| {
-        if let (Some(field), Some(body)) = (document.kind.secret(), document.body.as_object_mut()) {
-            body.insert(field.to_owned(), Value::String(SEALED.to_owned()));
+        for field in document.kind.secrets() {
+            if let Some(secret) = document.body.get_mut(*field) {
+                *secret = Value::String(SEALED.to_owned());
+            }
         }
         document
     });

@@ -5,6 +5,7 @@
 //! daemon's: paths in here are paths, not contents. `examples/gantry.toml` beside this crate shows every field.
 
 pub mod documents;
+pub mod notify;
 mod phonebook;
 pub(crate) mod read;
 mod receptions;
@@ -60,6 +61,8 @@ pub struct Config {
     pub receptions: Vec<Desk>,
     /// The Call Routing Rules (P4) and the locations they name.
     pub router: Router,
+    /// Whom alarms are told to.
+    pub notify: Vec<notify::Sink>,
     /// What is logged.
     pub log: Log,
     /// What is allowed but hardly meant.
@@ -308,6 +311,7 @@ impl Config {
             ("how long a drain takes", now.gateway.drain != then.gateway.drain),
             ("where the administration is listened on", now.admin != then.admin),
             ("how the phonebook is looked up", !now.phonebook.is_served_as(&then.phonebook)),
+            ("whom alarms are told to", now.notify != then.notify),
             ("the log", now.log != then.log),
         ];
         waits.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| what).collect()

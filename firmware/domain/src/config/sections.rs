@@ -5,7 +5,7 @@ use super::read::{Document, Mark, Section, nearest};
 use super::receptions;
 use super::{
     Admin, CertificateFiles, Config, Connector, ConnectorKind, Device, Gateway, Lobby, Log, LogLevel,
-    LogTarget, MAX_RULES, Media, PortRange, Problem, Sip, System, SystemKind, Token, values,
+    LogTarget, MAX_RULES, Media, PortRange, Problem, Sip, System, SystemKind, Token, notify, values,
 };
 use crate::defence::Policy;
 use crate::routing::{
@@ -117,7 +117,7 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>) -> Option<Config> {
     let router = Router::new(rules, locations)
         .map_err(|error| root.wrong("rules", format!("regexes, taken together: {error}")))
         .ok()?;
-    let log = log(root);
+    let (notify, log) = (notify::read(root), log(root));
     Some(Config {
         gateway,
         sip,
@@ -133,6 +133,7 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>) -> Option<Config> {
         themes,
         receptions,
         router,
+        notify,
         log,
         warnings,
     })

@@ -96,6 +96,7 @@ fn the_example_shows_every_field_and_is_right() {
     );
     assert_eq!((desk.tries, desk.theme.as_deref()), (3, Some("dark")));
     assert_eq!(desk.alias_of("1234567890123").as_deref(), Some("1234567890123@meet.example.com"));
+    assert_eq!(config.notify.len(), 4);
     let rule = &config.router.rules()[0];
     assert_eq!(
         (rule.name.as_str(), rule.priority, rule.tag.as_str()),

@@ -8,6 +8,7 @@
 
 pub mod access;
 mod accounts;
+mod alarms;
 mod body;
 mod book;
 mod history;
@@ -30,6 +31,7 @@ pub use problem::{FieldError, Problem, Sort};
 pub use serve::{Listeners, bind, certificate};
 pub use trust::Trust;
 
+use crate::alarms::AlarmsHandle;
 use crate::configuration::Configuration;
 use crate::control::{Asked, Status};
 use crate::engine::event::Event;
@@ -66,6 +68,7 @@ pub struct Admin {
     rate: rate::Rate,
     history: History,
     trust: Trust,
+    alarms: AlarmsHandle,
     live: watch::Receiver<Arc<Status>>,
     started: Instant,
 }
@@ -78,6 +81,7 @@ impl Admin {
         shards: Vec<mpsc::Sender<Event>>,
         history: History,
         trust: Trust,
+        alarms: AlarmsHandle,
         live: watch::Receiver<Arc<Status>>,
     ) -> Self {
         let logins = Mutex::new(Defence::new(configuration.now().defence.clone()));
@@ -90,6 +94,7 @@ impl Admin {
             rate: rate::Rate::default(),
             history,
             trust,
+            alarms,
             live,
             started: Instant::now(),
         }
@@ -162,6 +167,7 @@ pub fn routes(admin: &Arc<Admin>) -> (Router, Value) {
     resources::add(&mut book);
     plans::add(&mut book);
     trust::add(&mut book);
+    alarms::add(&mut book);
     keeping::add(&mut book);
     let (router, document) = book.finish();
     let openapi = document.clone();

@@ -39,6 +39,7 @@ const FILES: &[Embedded] = files! {
     "schema.js" => "text/javascript; charset=utf-8",
     "streams.js" => "text/javascript; charset=utf-8",
     "style.css" => "text/css; charset=utf-8",
+    "screens/alarms.js" => "text/javascript; charset=utf-8",
     "screens/audit.js" => "text/javascript; charset=utf-8",
     "screens/blocked.js" => "text/javascript; charset=utf-8",
     "screens/calls.js" => "text/javascript; charset=utf-8",

@@ -11,8 +11,8 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use domain::api::resource::{
-    AccessToken, CallRoutingRule, Connector, ExternalSystem, NamedLocation, PhonebookEntry, RegistrarDevice,
-    Theme, VirtualReception,
+    AccessToken, AlarmReceiver, CallRoutingRule, Connector, ExternalSystem, NamedLocation, PhonebookEntry,
+    RegistrarDevice, Theme, VirtualReception,
 };
 use domain::api::settings::{
     AdminSettings, DefenceSettings, GatewaySettings, LogSettings, MediaSettings, PhonebookSettings,
@@ -84,6 +84,7 @@ fn schema(kind: Kind) -> Schema {
         Kind::Locations => Schema::of::<NamedLocation>(),
         Kind::RegistrarDevices => Schema::of::<RegistrarDevice>(),
         Kind::PhonebookEntries => Schema::of::<PhonebookEntry>(),
+        Kind::AlarmReceivers => Schema::of::<AlarmReceiver>(),
         Kind::Themes => Schema::of::<Theme>(),
         Kind::Receptions => Schema::of::<VirtualReception>(),
         Kind::CallRoutingRules => Schema::of::<CallRoutingRule>(),
@@ -329,8 +330,9 @@ async fn replace(
     if renamed == id {
         changes.push(Change { kind, id: id.clone(), expected, body: Some(body) });
     } else {
-        if kind.secret().is_some_and(|field| body.get(field).is_none()) {
-            let field = kind.secret().unwrap_or_default();
+        // What is secret is sealed under the old name; only whoever knows it can give it the new one.
+        let kept = admin.configuration.sealed(kind, &id);
+        if let Some(field) = kept.iter().find(|field| body.get(**field).is_none()) {
             return Err(Sort::Invalid.because(format!(
                 "{field} must be written anew where the name changes: it is sealed under the old one"
             )));

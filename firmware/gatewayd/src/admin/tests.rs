@@ -1,11 +1,12 @@
 //! The API as its clients see it: who may, what is refused and why, and that its document is what it does.
 
 use super::*;
+use crate::alarms::{self, Places};
 use crate::certificates::{Credentials, DataKey};
 use crate::configuration::Secrets;
 use axum::body::Body;
 use axum::http::{Request as HttpRequest, Response, StatusCode};
-use base::Secret;
+use base::{Secret, Seed};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -79,8 +80,15 @@ impl Bench {
         let configuration = Arc::new(opened.map_err(|error| error.to_string()).unwrap().0);
         let (shard, events) = mpsc::channel(64);
         let (_, live) = watch::channel(Arc::default());
-        let admin =
-            Arc::new(Admin::new(configuration, vec![shard], History::open(folder.path()), trust, live));
+        let alarms = alarms::start(&configuration.now(), Places::system(None), Seed([7; 32])).unwrap();
+        let admin = Arc::new(Admin::new(
+            configuration,
+            vec![shard],
+            History::open(folder.path()),
+            trust,
+            alarms,
+            live,
+        ));
         let (router, document) = routes(&admin);
         Self { _folder: folder, admin, router, document, events }
     }

@@ -246,12 +246,10 @@ impl Configuration {
                 .entry(key.collection().to_owned())
                 .or_default()
                 .insert(key.id().to_owned(), body);
-            let sealed = self.secrets.of(kind, key.id(), &documents);
-            if let Some((id, plain)) =
-                sealed.map_err(|error| ArchiveError::Make(error.to_string()))?.filter(|_| with_secrets)
-            {
-                contents.secrets.insert(id, plain);
-            }
+            let secrets = self.secrets.of(kind, key.id(), &documents);
+            let secrets = secrets.map_err(|error| ArchiveError::Make(error.to_string()))?;
+            let secrets = secrets.into_iter().filter(|_| with_secrets);
+            contents.secrets.extend(secrets.map(|(_, id, plain)| (id, plain)));
         }
         Ok(contents)
     }

@@ -1,5 +1,6 @@
 //! Changes of the configuration: shaped, joined with all the rest, checked, written and told.
 
+use super::secrets::Parted;
 use super::{Configuration, joined, now, secrets};
 use crate::engine::join::connectors;
 use crate::net::https::LocalPorts;
@@ -139,24 +140,25 @@ impl Configuration {
             Key::new(collection, id).map_err(|error| wrong(kind.named_by().to_owned(), error.to_string()))
         };
         let place = key(kind.collection(), id)?;
-        let secret = key(secrets::COLLECTION, &secrets::id(*kind, id))?;
         let Some(body) = body else {
             let mut edits = vec![Edit::remove(place, *expected)];
-            edits.extend(kind.secret().map(|_| Edit::remove(secret, Expected::Anything)));
+            for field in kind.secrets() {
+                let secret = key(secrets::COLLECTION, &secrets::id(*kind, id, field))?;
+                edits.push(Edit::remove(secret, Expected::Anything));
+            }
             return Ok(edits);
         };
-        let mut body = kind.shape(body).map_err(|error| wrong(error.field, error.message))?;
-        // An empty secret is none: it is taken away.
-        let emptied = kind.secret().filter(|field| body.get(*field).is_some_and(|value| value == ""));
-        if let (Some(field), Some(fields)) = (emptied, body.as_object_mut()) {
-            fields.remove(field);
-        }
-        let secret_field = || kind.secret().unwrap_or_default().to_owned();
+        let body = kind.shape(body).map_err(|error| wrong(error.field, error.message))?;
         let parted = self.secrets.part(*kind, id, body);
-        let (body, sealed) = parted.map_err(|error| wrong(secret_field(), error.to_string()))?;
+        let Parted { body, sealed } = parted.map_err(|error| wrong(String::new(), error.to_string()))?;
         let mut edits = vec![Edit::put(place, *expected, body.to_string().as_bytes())];
-        edits.extend(emptied.map(|_| Edit::remove(secret.clone(), Expected::Anything)));
-        edits.extend(sealed.map(|(_, sealed)| Edit::put(secret, Expected::Anything, &sealed)));
+        for (id, sealed) in sealed {
+            let secret = key(secrets::COLLECTION, &id)?;
+            edits.push(match sealed {
+                Some(sealed) => Edit::put(secret, Expected::Anything, &sealed),
+                None => Edit::remove(secret, Expected::Anything),
+            });
+        }
         Ok(edits)
     }
 }

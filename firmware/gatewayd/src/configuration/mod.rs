@@ -4,7 +4,7 @@
 //!  Change ─▶ shaped ─▶ edits + a line of the audit log ─▶ Store: all documents joined and checked ─▶ on the disk ─▶ Arc<Config> to all
 //!                                                              └─ what is wrong, each with its document and field
 //! ```
-//! What is secret lies in documents of its own, sealed, under `secrets/<collection>/<id>`; what is shown never holds it. Every change and
+//! What is secret lies in documents of its own, sealed, under `secrets/<collection>/<id>#<field>`; what is shown never holds it. Every change and
 //! its line in the audit log are one write: there is none without the other.
 
 mod archive;
@@ -18,6 +18,8 @@ pub use archive::{ARCHIVE_BYTES, Archive, ArchiveError, Contents};
 pub use audit::AUDIT_KEPT;
 pub use change::{Change, Done, NotDone};
 pub use secrets::{Secrets, SecretsError};
+
+use secrets::Parted;
 
 use crate::configuration::audit::Trail;
 use domain::api::Kind;
@@ -188,6 +190,17 @@ impl Configuration {
         Ok(serde_json::from_slice(&document.body).ok().map(|body| (document.revision, body)))
     }
 
+    /// The fields of a resource whose secrets are kept.
+    #[must_use]
+    pub fn sealed(&self, kind: Kind, id: &str) -> Vec<&'static str> {
+        let kept = |field: &&&str| self.holds(secrets::COLLECTION, &secrets::id(kind, id, field));
+        kind.secrets().iter().filter(kept).copied().collect()
+    }
+
+    fn holds(&self, collection: &str, id: &str) -> bool {
+        Key::new(collection, id).is_ok_and(|key| self.store.get(&key).is_ok_and(|found| found.is_some()))
+    }
+
     /// The change that was made last.
     #[must_use]
     pub fn revision(&self) -> Revision {
@@ -217,14 +230,14 @@ fn fill(store: &Store, secrets: &Secrets, file: &str, text: &str) -> Result<(), 
     let mut edits = Vec::new();
     for Document { kind, id, body } in split(file, text)? {
         let parted = secrets.part(kind, &id, body);
-        let (body, sealed) = parted.map_err(|error| NoConfiguration::Fill(error.to_string()))?;
+        let Parted { body, sealed } = parted.map_err(|error| NoConfiguration::Fill(error.to_string()))?;
         let put = |collection: &str, id: &str, body: &[u8]| -> Result<store::Edit, NoConfiguration> {
             let key = Key::new(collection, id).map_err(|error| NoConfiguration::Fill(error.to_string()))?;
             Ok(store::Edit::put(key, Expected::Absent, body))
         };
         edits.push(put(kind.collection(), &id, body.to_string().as_bytes())?);
-        if let Some((id, sealed)) = sealed {
-            edits.push(put(secrets::COLLECTION, &id, &sealed)?);
+        for (id, sealed) in sealed {
+            edits.extend(sealed.map(|sealed| put(secrets::COLLECTION, &id, &sealed)).transpose()?);
         }
     }
     let act = Act {

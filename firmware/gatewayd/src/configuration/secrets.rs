@@ -1,4 +1,4 @@
-//! What is secret in a resource lies apart from it, sealed: `secrets/<collection>/<id>`.
+//! What is secret in a resource lies apart from it, sealed: `secrets/<collection>/<id>#<field>`.
 
 use crate::certificates::data_key::SealError;
 use crate::certificates::{DataKey, Protection};
@@ -12,6 +12,14 @@ pub const COLLECTION: &str = "secrets";
 
 /// Seals and opens what is secret.
 pub struct Secrets(Arc<DataKey>);
+
+/// A body, and what was secret in it.
+pub struct Parted {
+    /// What is shown.
+    pub body: Value,
+    /// Each secret's place with it sealed; nothing where it is taken away.
+    pub sealed: Vec<(String, Option<Vec<u8>>)>,
+}
 
 /// A secret that can't be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,38 +39,44 @@ impl Secrets {
         self.0.protection()
     }
 
-    /// `body` without what is secret in it, and that with its place, sealed.
+    /// `body` without what is secret in it, and that, each with its place, sealed.
     ///
     /// # Errors
     /// If it is too large to be sealed.
-    pub fn part(
-        &self,
-        kind: Kind,
-        name: &str,
-        mut body: Value,
-    ) -> Result<(Value, Option<(String, Vec<u8>)>), SealError> {
-        let secret = kind.secret().and_then(|field| body.as_object_mut()?.remove(field));
-        let id = id(kind, name);
-        let sealed =
-            secret.as_ref().and_then(Value::as_str).map(|plain| self.seal(&id, plain)).transpose()?;
-        Ok((body, sealed.map(|sealed| (id, sealed))))
+    pub fn part(&self, kind: Kind, name: &str, mut body: Value) -> Result<Parted, SealError> {
+        let mut sealed = Vec::new();
+        for field in kind.secrets() {
+            let secret = body.as_object_mut().and_then(|fields| fields.remove(*field));
+            if let Some(plain) = secret.as_ref().and_then(Value::as_str) {
+                let id = id(kind, name, field);
+                // An empty one is none: it is taken away.
+                let secret = if plain.is_empty() { None } else { Some(self.seal(&id, plain)?) };
+                sealed.push((id, secret));
+            }
+        }
+        Ok(Parted { body, sealed })
     }
 
-    /// What is secret of a resource, with its place.
+    /// What is secret of a resource: each with its field and place.
     ///
     /// # Errors
-    /// If it can't be opened.
+    /// If one can't be opened.
     pub fn of(
         &self,
         kind: Kind,
         name: &str,
         documents: &Documents,
-    ) -> Result<Option<(String, String)>, SecretsError> {
-        let id = id(kind, name);
-        let place = kind.secret().and_then(|_| Key::new(COLLECTION, &id).ok());
-        let Some(sealed) = place.and_then(|key| documents.get(&key)) else { return Ok(None) };
-        let plain = self.open(&id, &sealed.body).ok_or_else(|| SecretsError(id.clone()))?;
-        Ok(Some((id, plain)))
+    ) -> Result<Vec<(&'static str, String, String)>, SecretsError> {
+        let mut found = Vec::new();
+        for field in kind.secrets() {
+            let id = id(kind, name, field);
+            let Some(sealed) = Key::new(COLLECTION, &id).ok().and_then(|key| documents.get(&key)) else {
+                continue;
+            };
+            let plain = self.open(&id, &sealed.body).ok_or_else(|| SecretsError(id.clone()))?;
+            found.push((*field, id, plain));
+        }
+        Ok(found)
     }
 
     /// Puts what is secret back into `body`.
@@ -76,10 +90,10 @@ impl Secrets {
         body: &mut Value,
         documents: &Documents,
     ) -> Result<(), SecretsError> {
-        if let (Some(field), Some((_, plain))) = (kind.secret(), self.of(kind, name, documents)?)
-            && let Some(fields) = body.as_object_mut()
-        {
-            fields.insert(field.to_owned(), Value::String(plain));
+        for (field, _, plain) in self.of(kind, name, documents)? {
+            if let Some(fields) = body.as_object_mut() {
+                fields.insert(field.to_owned(), Value::String(plain));
+            }
         }
         Ok(())
     }
@@ -99,6 +113,6 @@ impl Secrets {
 }
 
 /// Where the secret of a resource is kept.
-pub fn id(kind: Kind, name: &str) -> String {
-    format!("{}/{name}", kind.collection())
+pub fn id(kind: Kind, name: &str, field: &str) -> String {
+    format!("{}/{name}#{field}", kind.collection())
 }

@@ -181,7 +181,7 @@ fn another_key_opens_nothing_and_says_whose_secret_it_is() {
     let error = Configuration::open(folder.path(), Secrets::new(key), None).err().unwrap().to_string();
     assert_eq!(
         error,
-        "the secret of access-tokens/tenant a was sealed by another key or damaged; write it anew"
+        "the secret of access-tokens/tenant a#value was sealed by another key or damaged; write it anew"
     );
 }
 

@@ -1,12 +1,14 @@
 //! Conference legs: made by a connector's name, and their requests carried out.
 
 use super::event::Event;
+use crate::alarms::{Teller, probe};
 use crate::certificates::HeldToken;
 use crate::net::https::{Https, LocalPorts};
 use anyhow::{Context, Result};
 use base::ids::CallId;
 use base::leg::{HttpRequest, Join};
 use base::{Cause, Fault, Kind, Secret, Seed};
+use domain::alarm::Fact;
 use domain::config::{Config, ConnectorKind};
 use meet::interop::{self, BaseUrl, GatewayToken};
 use meet::{ConferenceLeg, Connector, ConnectorContext, Connectors};
@@ -29,17 +31,25 @@ pub struct Whereabouts {
 
 /// What every connector of the configuration needs to be used.
 pub struct Joiner {
-    connectors: HashMap<String, (Connectors, Https)>,
+    connectors: HashMap<String, Conference>,
     whereabouts: Whereabouts,
     ports: Arc<LocalPorts>,
     unix_at_epoch: Duration,
     events: mpsc::Sender<Event>,
     gateway_token: HeldToken,
+    alarms: Teller,
+}
+
+/// A connector and the way to its conference.
+pub(crate) struct Conference {
+    connector: Connectors,
+    https: Https,
+    url: String,
 }
 
 impl Joiner {
     /// Reads the files that the connectors of `config` name; requests leave by `ports`. Connectors without a key of their own sign
-    /// with what `gateway_token` holds when they join (P3).
+    /// with what `gateway_token` holds when they join (P3). What comes of them is told to `alarms`.
     ///
     /// # Errors
     /// If one cannot be read; the message names the connector.
@@ -49,11 +59,13 @@ impl Joiner {
         ports: &Arc<LocalPorts>,
         events: mpsc::Sender<Event>,
         gateway_token: HeldToken,
+        alarms: Teller,
     ) -> Result<Self> {
         let connectors = connectors(config, ports)?;
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let unix_at_epoch = unix.saturating_sub(whereabouts.epoch.elapsed());
-        Ok(Self { connectors, whereabouts, ports: Arc::clone(ports), unix_at_epoch, events, gateway_token })
+        let ports = Arc::clone(ports);
+        Ok(Self { connectors, whereabouts, ports, unix_at_epoch, events, gateway_token, alarms })
     }
 
     /// Goes on with the connectors of `config`. Those that are gone are kept while calls stand: they still leave by them.
@@ -81,8 +93,7 @@ impl Joiner {
         port: u16,
         seed: Seed,
     ) -> Result<ConferenceLeg, Cause> {
-        let (connector, _) =
-            self.connectors.get(name).ok_or(Cause::new(Fault::Gateway, Kind::InternalError))?;
+        let conference = self.connectors.get(name).ok_or(Cause::new(Fault::Gateway, Kind::InternalError))?;
         let Whereabouts { host, public, epoch } = self.whereabouts;
         let context = ConnectorContext {
             bound: SocketAddr::new(host, port),
@@ -91,9 +102,9 @@ impl Joiner {
             unix_at_epoch: self.unix_at_epoch,
             seed,
         };
-        let Connectors::Interop(config) = connector;
+        let Connectors::Interop(config) = &conference.connector;
         if config.gateway_token.is_some() {
-            return connector.join(now, join, context);
+            return conference.connector.join(now, join, context);
         }
         let signed = interop::Config { gateway_token: self.gateway_token.current(), ..config.clone() };
         signed.join(now, join, context)
@@ -101,27 +112,28 @@ impl Joiner {
 
     /// Carries out a request; its reply comes as an event.
     pub fn fetch(&self, connector: &str, call: CallId, request: HttpRequest) {
-        let Some((_, https)) = self.connectors.get(connector) else { return };
-        let (https, events) = (https.clone(), self.events.clone());
+        let Some(Conference { https, url, .. }) = self.connectors.get(connector) else { return };
+        let (https, events, alarms) = (https.clone(), self.events.clone(), self.alarms.clone());
+        let (connector, url) = (connector.to_owned(), url.clone());
         tokio::task::spawn_local(async move {
             let reply = https.fetch(request).await;
+            let answer = reply.result.as_ref().map(|response| response.status).map_err(|failure| *failure);
+            alarms.tell(Fact::MeetingService { connector, health: probe::health(&url, answer) });
             drop(events.send(Event::Http { call, reply }).await);
         });
     }
 }
 
 /// The connectors of `config`, by name.
-pub(crate) fn connectors(
-    config: &Config,
-    ports: &Arc<LocalPorts>,
-) -> Result<HashMap<String, (Connectors, Https)>> {
+pub(crate) fn connectors(config: &Config, ports: &Arc<LocalPorts>) -> Result<HashMap<String, Conference>> {
     let mut connectors = HashMap::new();
     for connector in &config.connectors {
         let name = || format!("connector {:?}", connector.name);
         let https = Https::new(connector.ca_file.as_deref(), Arc::clone(ports)).with_context(name)?;
         let ConnectorKind::Interop = connector.kind;
         let made = Connectors::Interop(interop(connector).with_context(name)?);
-        connectors.insert(connector.name.clone(), (made, https));
+        let conference = Conference { connector: made, https, url: connector.url.clone() };
+        connectors.insert(connector.name.clone(), conference);
     }
     Ok(connectors)
 }

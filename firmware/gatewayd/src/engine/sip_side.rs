@@ -2,6 +2,7 @@
 //! here, before anything is read of what it sends.
 
 use super::event::Event;
+use crate::alarms::Teller;
 use crate::net::batch::Receiver;
 use crate::net::clock::ClockPair;
 use crate::net::connection::{Connection, Connections};
@@ -14,6 +15,7 @@ use base::ids::SessionId;
 use base::machine::Output;
 use base::{Machine, limits};
 use bytes::Bytes;
+use domain::alarm::Fact;
 use domain::config::Config;
 use domain::defence::{Blocked, Defence, Offence, Path};
 use sip::endpoint::{Effect, Endpoint, Flow, Input, Listen, Policy, RouteId, Target, Transport};
@@ -54,12 +56,14 @@ pub struct SipSide {
     dialer: Dialer,
     receiver: Receiver,
     defence: Defence,
+    alarms: Teller,
     departures: Departures,
     wake: Option<Instant>,
 }
 
 impl SipSide {
-    /// Puts `endpoint` on its UDP sockets, which are watched by `poller` under the tokens 0, 1 and so on.
+    /// Puts `endpoint` on its UDP sockets, which are watched by `poller` under the tokens 0, 1 and so on. Who is blocked is told as an
+    /// alarm.
     ///
     /// # Errors
     /// If a socket cannot be watched.
@@ -67,7 +71,7 @@ impl SipSide {
         endpoint: Endpoint,
         mut udp: Vec<Udp>,
         dialer: Dialer,
-        defence: Defence,
+        (defence, alarms): (Defence, Teller),
         poller: &Poller,
     ) -> std::io::Result<Self> {
         for (i, socket) in udp.iter_mut().enumerate() {
@@ -76,7 +80,7 @@ impl SipSide {
         let receiver = Receiver::new(MESSAGES, limits::SIP_MESSAGE_BYTES);
         let departures = Departures::default();
         let writers = HashMap::new();
-        Ok(Self { endpoint, udp, writers, dialer, receiver, defence, departures, wake: None })
+        Ok(Self { endpoint, udp, writers, dialer, receiver, defence, alarms, departures, wake: None })
     }
 
     /// Whether this token is one of the UDP sockets'.
@@ -158,6 +162,10 @@ impl SipSide {
         let path = if by == Transport::Udp { Path::Datagrams } else { Path::Connection };
         if let Some(source) = self.defence.note(now, remote, path, offence) {
             warn!(%source, why = offence.text(), "blocked: it is not heard for a while");
+            self.alarms.tell(Fact::ScannerBlocked {
+                source: source.to_string(),
+                why: format!("blocked for {}; to hear it again: gantry forgive <address>", offence.text()),
+            });
         }
     }
 

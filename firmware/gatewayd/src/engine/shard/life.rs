@@ -6,7 +6,8 @@
 //!                                                   └──┘ any work        panic ─▶ crashed: forget, and the caller is told
 //! ```
 
-use super::{Shard, Slot};
+use super::{Room, Shard, Slot};
+use crate::alarms::watch::MEDIA_PORTS;
 use crate::control::{EndedCall, REMEMBERED};
 use crate::engine::call::{Call, Wish, Work};
 use crate::engine::leg::CallerLeg;
@@ -17,6 +18,7 @@ use crate::net::ports::PooledUdp;
 use base::ids::{CallId, SessionId};
 use base::leg::{Join, Port};
 use base::{Cause, Fault, Kind};
+use domain::alarm::{Fact, Health};
 use domain::appliance::instant::UnixTime;
 use domain::call::{CallInput, Operator, State};
 use domain::defence::Offence;
@@ -40,6 +42,7 @@ impl Shard {
     pub(super) fn incoming(&mut self, now: Instant, session: SessionId, from: (SocketAddr, Transport)) {
         let Some(sockets) = self.caller_sockets() else {
             warn!("no media port is free; a caller is refused");
+            self.is_full();
             let full = SessionCommand::End(Cause::new(Fault::Gateway, Kind::NoCapacity));
             return self.endpoint(now, Input::Session { id: session, command: full });
         };
@@ -71,6 +74,18 @@ impl Shard {
         if let Some(deadline) = self.drain {
             self.turn(now, id, Work::Call(CallInput::Operator(Operator::Drain { deadline })));
         }
+    }
+
+    /// A caller is refused for want of ports.
+    fn is_full(&mut self) {
+        self.room = Room::None;
+        let range = self.parts.config.media.ports;
+        let why = format!("no port of {}-{} is free, and callers are refused", range.first, range.last);
+        self.tell_room(Health::Bad { why });
+    }
+
+    fn tell_room(&self, health: Health) {
+        self.parts.alarms.tell(Fact::Capacity { what: MEDIA_PORTS.to_owned(), health });
     }
 
     fn caller_sockets(&self) -> Option<[PooledUdp; 4]> {
@@ -153,8 +168,10 @@ impl Shard {
         join: Join,
     ) -> Result<(ConferenceLeg, PooledUdp), Cause> {
         let seed = self.seed();
-        let socket = self.parts.ports.single().map_err(|error| {
+        let socket = self.parts.ports.single();
+        let socket = socket.map_err(|error| {
             warn!(%error, "no port for the conference");
+            self.is_full();
             Cause::new(Fault::Gateway, Kind::NoCapacity)
         })?;
         let leg = self.parts.joiner.leg(now, connector, join, socket.udp.local().port(), seed)?;
@@ -197,6 +214,9 @@ impl Shard {
         self.sessions.remove(&slot.call.session);
         self.parts.plane.remove(id);
         self.licensed.give_back(id);
+        if std::mem::replace(&mut self.room, Room::Left) == Room::None {
+            self.tell_room(Health::Good);
+        }
         if slot.stood {
             self.parts.sip.call_ended(slot.from.0);
         } else if matches!(cause.kind, Kind::NoRoute | Kind::MeetingNotFound) {
@@ -237,6 +257,10 @@ impl Shard {
         let why = text.or_else(|| panic.downcast_ref::<String>().map(|text| &**text)).unwrap_or_default();
         error!(%id, why, "internal error: the call was ended, please report this");
         self.bugs += 1;
+        self.parts.alarms.tell(Fact::InternalError {
+            part: "call".into(),
+            why: format!("{id} was ended by a bug, please report this: {why}"),
+        });
         let cause = Cause::new(Fault::Gateway, Kind::InternalError);
         let session = self.calls.get(&id).map(|slot| slot.call.session);
         self.forget(now, id, cause);

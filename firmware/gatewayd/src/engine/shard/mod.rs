@@ -18,6 +18,7 @@ use super::join::Joiner;
 use super::licensed::Licensed;
 use super::sip_side::SipSide;
 use super::status;
+use crate::alarms::Teller;
 use crate::control::EndedCall;
 use crate::media::{Plane, PlaneEvent};
 use crate::net::batch::{BATCH, Receiver};
@@ -30,6 +31,7 @@ use base::ids::{CallId, SessionId};
 use base::leg::Port;
 use base::machine::earliest;
 use base::{Beat, Pulse, Seed, limits};
+use domain::alarm::Fact;
 use domain::call::{CallInput, Operator};
 use domain::config::Config;
 use domain::history::CallRecord;
@@ -83,6 +85,8 @@ pub struct Parts {
     pub events: mpsc::Receiver<Event>,
     /// What the shard's randomness grows from.
     pub seed: Seed,
+    /// Hears what is wrong.
+    pub alarms: Teller,
 }
 
 /// A shard at work.
@@ -112,7 +116,15 @@ pub struct Shard {
     pub(super) bugs: u64,
     /// Who holds call licences.
     pub(super) licensed: Licensed,
+    room: Room,
     pulse: Pulse,
+}
+
+/// Whether the last call that wanted media ports got them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Left,
+    None,
 }
 
 /// A call and what the shard knows besides.
@@ -152,6 +164,7 @@ impl Shard {
             ended: VecDeque::new(),
             bugs: 0,
             licensed: Licensed::default(),
+            room: Room::Left,
             pulse: Pulse::default(),
         }
     }
@@ -351,7 +364,11 @@ impl Shard {
                     self.turn(now, call, Work::Call(CallInput::Tone(side, key)));
                 }
                 PlaneEvent::Said(call, number) => self.turn(now, call, Work::Call(CallInput::Said(number))),
-                PlaneEvent::WorkerRestarted(why) => error!(why, "a media worker died and was started again"),
+                PlaneEvent::WorkerRestarted(why) => {
+                    error!(why, "a media worker died and was started again");
+                    let why = format!("a media worker died and was started again: {why}");
+                    self.parts.alarms.tell(Fact::InternalError { part: "media".into(), why });
+                }
                 PlaneEvent::Failed(call, why) => warn!(?call, why, "media"),
             }
         }

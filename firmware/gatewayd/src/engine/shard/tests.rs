@@ -3,12 +3,14 @@
 mod licences;
 
 use super::*;
+use crate::alarms::{self, AlarmsHandle, Places};
 use crate::certificates::Credentials;
 use crate::engine::call::Wish;
 use crate::media::MeetingKey;
 use crate::start;
 use base::Codec;
 use base::ids::StreamId;
+use domain::alarm::AlarmKind;
 use domain::media::{MediaPlan, Sound};
 use sip::session::SessionCommand;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -21,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Rig {
     shard: Shard,
     events: mpsc::Sender<Event>,
+    alarms: AlarmsHandle,
     gateway: SocketAddr,
     gateway_tcp: SocketAddr,
     room: UdpSocket,
@@ -50,12 +53,14 @@ impl Rig {
         let bound = start::bind(&config, Credentials::default()).expect("ports");
         let listening = bound.listening().expect("addresses");
         let (events, receiver) = mpsc::channel(16);
+        let alarms = alarms::start(&config, Places::system(None), Seed([7; 32])).expect("alarms");
+        let channel = (events.clone(), receiver);
         let shard =
-            start::shard(config, bound, events.clone(), receiver, mpsc::channel(1).0).expect("a shard");
+            start::shard(config, bound, channel, mpsc::channel(1).0, alarms.teller()).expect("a shard");
         let room = UdpSocket::bind("127.0.0.1:0").expect("a port");
         room.set_nonblocking(true).expect("a socket");
         let (gateway, gateway_tcp) = (listening.udp[0], listening.tcp[0]);
-        Self { shard, events, gateway, gateway_tcp, room, heard: Vec::new(), _conference: conference }
+        Self { shard, events, alarms, gateway, gateway_tcp, room, heard: Vec::new(), _conference: conference }
     }
 
     fn send(&self, text: &str) {
@@ -245,6 +250,34 @@ fn a_sip_message_far_longer_than_a_media_packet_is_taken_whole() {
         let long = format!("{OFFER}{}", "a=x-filling:0123456789abcdef0123456789abcdef\r\n".repeat(150));
         rig.send(&rig.request("INVITE", "long", "", &long));
         rig.hear("180", |text| text.starts_with("SIP/2.0 180")).await;
+    });
+}
+
+/// P17
+#[test]
+fn p17_a_bug_a_full_box_and_a_blocked_scanner_are_alarms() {
+    on_loopback(async |rig| {
+        drop(rig);
+        let probe = UdpSocket::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+        let first = 10_000 + probe % 20_000 / 2 * 2;
+        let mut rig = Rig::new(&format!("ports = \"{first}-{}\"\n[defence]\nallow = []", first + 15));
+        for call in ["one", "two", "three", "four"] {
+            rig.send(&rig.request("INVITE", call, "", OFFER));
+        }
+        rig.hear("503", |text| text.starts_with("SIP/2.0 503")).await;
+        let standing = rig.shard.calls.keys().copied().next().expect("a call");
+        rig.break_call(standing);
+        let scanner =
+            rig.request("OPTIONS", "scan", "", "").replace("Max-F", "User-Agent: friendly-scanner\r\nMax-F");
+        rig.send(&scanner);
+        rig.until("the alarms", |rig| {
+            let alarms = rig.alarms.list();
+            let stands = |kind| alarms.iter().any(|alarm| alarm.kind == kind);
+            let wanted = [AlarmKind::CapacityReached, AlarmKind::InternalError, AlarmKind::ScannerBlocked];
+            wanted.into_iter().all(stands).then_some(())
+        })
+        .await;
+        assert_eq!(rig.shard.room, Room::Left, "a call gave its ports back");
     });
 }
 
