@@ -417,7 +417,7 @@ mod tests {
     fn shown(plan: &Plan) -> Vec<String> {
         let line = |flow: &Flow| {
             let from = flow.from.map_or_else(|| "any".to_owned(), |ports| ports.to_string());
-            format!("{} {} {} {from}>{}", flow.peer, flow.way, flow.transport, ports(flow.to))
+            format!("{} {} {} {from}>{}", flow.peer, flow.way, flow.transport, flow.to)
         };
         plan.flows.iter().map(line).collect()
     }
