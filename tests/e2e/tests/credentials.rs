@@ -168,9 +168,9 @@ fn token_request(name: &str) -> Result<CsrRequest> {
 async fn verdict(events: &mut tokio::sync::broadcast::Receiver<SimEvent>) -> Result<SimEvent> {
     let next = async {
         loop {
-            match events.recv().await? {
-                verdict @ (SimEvent::Proven { .. } | SimEvent::Refused { .. }) => return Ok(verdict),
-                _ => {}
+            let event = events.recv().await?;
+            if matches!(event, SimEvent::Proven { .. } | SimEvent::Refused { .. }) {
+                return Ok(event);
             }
         }
     };
