@@ -186,7 +186,8 @@ fn k6_slapd_finds_the_same_entries_with_the_same_values() {
         let (ours, its) = (daemon.search(arguments), referee.search(arguments));
         found += ours.entries().len();
         if (ours.code, ours.entries()) != (its.code, its.entries()) {
-            differing.push(format!("{arguments:?}:\n  ours: {ours:?}\n  slapd: {its:?}"));
+            let difference = format!("ours alone {:?}, slapd's alone {:?}", ours.less(&its), its.less(&ours));
+            differing.push(format!("{arguments:?}: {} and {}, {difference}", ours.code, its.code));
         }
     }
     assert!(differing.is_empty(), "{}", differing.join("\n"));

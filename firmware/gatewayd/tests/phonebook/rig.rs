@@ -1,6 +1,6 @@
 //! A daemon with a phonebook, and Debian's LDAP tools to ask it.
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -69,6 +69,19 @@ impl Said {
     }
 }
 
+impl Said {
+    /// Lines that `other` has not, each behind its entry.
+    pub fn less(&self, other: &Self) -> Vec<String> {
+        let lines = |said: &Self| -> BTreeSet<String> {
+            let entries = said.entries().into_iter();
+            entries
+                .flat_map(|(name, lines)| lines.into_iter().map(move |line| format!("{name} {line}")))
+                .collect()
+        };
+        lines(self).difference(&lines(other)).cloned().collect()
+    }
+}
+
 /// What is written below an entry in the configuration.
 pub fn entry(group: Option<&str>, name: &str, aliases: &[&str], description: &str) -> String {
     let group = group.map_or_else(String::new, |group| format!("group = {group:?}\n"));
@@ -101,7 +114,7 @@ impl Daemon {
         )
     }
 
-    /// That serves LDAPS as well, with a certificate for `localhost`.
+    /// That serves LDAPS as well, with a certificate for its address.
     pub fn secure(phonebook: &str, entries: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         certify(&folder);
@@ -133,7 +146,7 @@ impl Daemon {
     }
 
     pub fn secure_url(&self) -> String {
-        format!("ldaps://localhost:{}", self.ldaps.expect("it serves LDAPS").port())
+        format!("ldaps://{}", self.ldaps.expect("it serves LDAPS"))
     }
 
     /// The authority that its certificate is checked against.
@@ -183,11 +196,14 @@ pub fn search(url: &str, arguments: &[&str]) -> Said {
 fn certify(folder: &TempDir) {
     let mut params = CertificateParams::new(vec![]).expect("parameters");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // Without a name of its own it would be taken for the other's issuer and subject alike.
+    params.distinguished_name.push(DnType::CommonName, "authority of the test");
     let key = KeyPair::generate().expect("a key");
     let authority = params.self_signed(&key).expect("a certificate");
     let issuer = Issuer::new(params, key);
     let key = KeyPair::generate().expect("a key");
-    let own = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
+    // By its address: for "localhost" these tools ask for the machine's own name.
+    let own = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("parameters");
     let own = own.signed_by(&key, &issuer).expect("a certificate");
     for (name, text) in
         [("ca.pem", authority.pem()), ("chain.pem", own.pem()), ("key.pem", key.serialize_pem())]

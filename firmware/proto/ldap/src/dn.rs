@@ -48,18 +48,18 @@ pub(crate) fn first_value(text: &str) -> Option<(String, String)> {
     Some((name.trim_matches(' ').to_ascii_lowercase(), unescaped(value)?))
 }
 
-/// `value` as it is written in a name (RFC 4514 2.4).
+/// `value` as it is written in a name (RFC 4514 2.4): what must be escaped as its octet in hexadecimal, so that whoever splits names at their
+/// commas without a thought splits them rightly.
 pub(crate) fn escaped(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     let last = value.chars().count().saturating_sub(1);
     for (at, c) in value.chars().enumerate() {
         let edge = (at == 0 && matches!(c, ' ' | '#')) || (at == last && c == ' ');
-        if edge || matches!(c, '"' | '+' | ',' | ';' | '<' | '>' | '\\' | '=') {
-            text.push('\\');
-        }
-        match c {
-            '\0' => text.push_str("\\00"),
-            c => text.push(c),
+        if edge || matches!(c, '\0' | '"' | '+' | ',' | ';' | '<' | '>' | '\\' | '=') {
+            // All of them are ASCII.
+            text.push_str(&format!("\\{:02X}", u32::from(c)));
+        } else {
+            text.push(c);
         }
     }
     text

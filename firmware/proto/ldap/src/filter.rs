@@ -191,11 +191,11 @@ fn described(text: &str) -> Described {
     }
 }
 
-/// An attribute that is not known is in no entry: false and not undefined, since RFC 4511 4.5.1.7.5 leaves nothing to be determined.
 fn present(text: &str) -> Filter {
     match described(text) {
         Described::Known(_, attributes) => Filter::Present(attributes),
-        Described::Absent | Described::Unknown => Filter::Constant(Truth::False),
+        Described::Absent => Filter::Constant(Truth::False),
+        Described::Unknown => Filter::Constant(Truth::Undefined),
     }
 }
 

@@ -113,7 +113,8 @@ fn what_is_not_known_is_undefined_and_its_opposite_is_too() {
         assert_eq!(truth(&joined(OR, &[unknown.clone(), known.clone()])), Truth::True);
         assert_eq!(truth(&joined(AND, &[unknown, known])), Truth::Undefined);
     }
-    assert_eq!(truth(&exists("sAMAccountName")), Truth::False);
+    assert_eq!(truth(&exists("sAMAccountName")), Truth::Undefined);
+    assert_eq!(truth(&exists("mail")), Truth::False);
     assert_eq!(truth(&compared(EQUAL, "cn;lang-de", "x")), Truth::False);
 }
 

@@ -43,7 +43,7 @@ fn entries_stand_by_group_and_name_under_the_base() {
         "cn=Reception,dc=meet,dc=example,dc=com",
         "ou=Berlin,dc=meet,dc=example,dc=com",
         "cn=Boardroom,ou=Berlin,dc=meet,dc=example,dc=com",
-        "cn=Huddle\\, small,ou=Berlin,dc=meet,dc=example,dc=com",
+        "cn=Huddle\\2C small,ou=Berlin,dc=meet,dc=example,dc=com",
         "ou=Rome,dc=meet,dc=example,dc=com",
         "cn=b,ou=Rome,dc=meet,dc=example,dc=com",
     ];
