@@ -85,6 +85,8 @@ fn pieces_are_found_in_their_order_and_do_not_overlap() {
     assert_eq!(cn(&[(ANY, "ber"), (ANY, "room")]), Truth::False);
     assert_eq!(cn(&[(INITIAL, "b"), (ANY, "room"), (FINAL, "berlin")]), Truth::True);
     assert_eq!(cn(&[(INITIAL, "board room ber"), (FINAL, "berlin")]), Truth::False, "they overlap");
+    assert_eq!(cn(&[(ANY, "room"), (ANY, "oom")]), Truth::False, "it is there once");
+    assert_eq!(cn(&[(ANY, "board "), (ANY, " room")]), Truth::True, "one space is for both (RFC 4518 2.6.1)");
     assert_eq!(truth(&substrings("telephoneNumber", &[(ANY, "3012")])), Truth::True);
 }
 

@@ -94,6 +94,18 @@ fn a_base_that_is_not_there_is_told_with_the_nearest_above() {
 }
 
 #[test]
+fn a_search_looks_as_far_below_its_base_as_it_was_told() {
+    let mut client = Client::new();
+    let mut count = |base: &str, scope| {
+        assert_eq!(client.search(&Search { base, scope, ..Search::default() }).code, 0);
+        client.found.len()
+    };
+    let berlin = "ou=berlin,dc=meet,dc=example,dc=com";
+    assert_eq!((count(BASE, 0), count(BASE, 1), count(BASE, 2)), (1, 2, 7));
+    assert_eq!((count(berlin, 0), count(berlin, 1), count(berlin, 2)), (1, 2, 3));
+}
+
+#[test]
 fn no_more_is_sent_than_the_size_limit_allows() {
     let mut client = Client::new();
     let with = |size| Search { size, filter: "(cn=*)", ..Search::default() };
