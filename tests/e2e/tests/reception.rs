@@ -30,9 +30,12 @@ async fn scene(name: &str, more: &str, config: SceneConfig) -> Result<Scene> {
     Scene::set(name, SceneConfig { gateway: reception(more), ..config }).await
 }
 
+/// A built-in picture as baresip's snapshots show it: with video's black of 16 and white of 235.
 fn built_in(prompt: &str) -> Result<Luma> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("the workspace")?;
-    picture::read_png(&workspace.join(format!("firmware/gatewayd/prompts/{prompt}.png")))
+    let picture = picture::read_png(&workspace.join(format!("firmware/gatewayd/prompts/{prompt}.png")))?;
+    let pixels = picture.pixels.iter().map(|pixel| (16 + u16::from(*pixel) * 219 / 255) as u8).collect();
+    Ok(Luma { pixels, ..picture })
 }
 
 /// Mean difference of two pictures of one size, in steps of brightness; the field of the keys left out.
