@@ -331,6 +331,25 @@ async fn p6_w1_a_guest_that_nobody_admits_within_30_seconds_is_told_so() -> Resu
     ends_with(&scene, "Callee/LobbyTimeout").await
 }
 
+/// P6, W1
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_w1_where_lobbies_are_shown_a_guest_who_dialled_the_meeting_sees_it_and_is_admitted() -> Result<()>
+{
+    let gateway = vec![("gateway", "lobby = \"shown\"".to_owned())];
+    let config = SceneConfig { token: Some("guest-token".to_owned()), gateway, ..SceneConfig::default() };
+    let scene = Scene::set("lobby-shown", config).await?;
+    let mut room = Room::start(&scene.lab, "room", &RoomConfig::new(scene.gateway.udp))?;
+    room.dial(&format!("sip:{MEETING}@{DOMAIN}"))?;
+    room.wait_connected(PATIENCE)?;
+    sees(&scene, &mut room, "lobby", 0).await?;
+    let guest = scene.simulator().participants(MEETING).into_iter().find(|one| one.call_id.is_some());
+    ensure!(scene.simulator().admit(&guest.context("nobody in the lobby")?.device), "nobody to admit");
+    let connected =
+        |status: &serde_json::Value| status["live"]["conferences"][0]["calls"][0]["state"] == "connected";
+    scene.gateway.wait_status("the guest is in", PATIENCE, connected).await?;
+    Ok(())
+}
+
 /// W4
 #[tokio::test(flavor = "multi_thread")]
 async fn w4_where_interoperability_is_off_the_room_sees_it_before_the_call_ends() -> Result<()> {
