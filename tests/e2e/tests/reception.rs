@@ -30,9 +30,12 @@ async fn scene(name: &str, more: &str, config: SceneConfig) -> Result<Scene> {
     Scene::set(name, SceneConfig { gateway: reception(more), ..config }).await
 }
 
+/// A built-in picture as baresip's snapshots show it: with video's black of 16 and white of 235.
 fn built_in(prompt: &str) -> Result<Luma> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("the workspace")?;
-    picture::read_png(&workspace.join(format!("firmware/gatewayd/prompts/{prompt}.png")))
+    let picture = picture::read_png(&workspace.join(format!("firmware/gatewayd/prompts/{prompt}.png")))?;
+    let pixels = picture.pixels.iter().map(|pixel| (16 + u16::from(*pixel) * 219 / 255) as u8).collect();
+    Ok(Luma { pixels, ..picture })
 }
 
 /// Mean difference of two pictures of one size, in steps of brightness; the field of the keys left out.
@@ -326,6 +329,25 @@ async fn p6_w1_a_guest_that_nobody_admits_within_30_seconds_is_told_so() -> Resu
     sees(&scene, &mut room, "not-admitted", 0).await?;
     room.wait_closed(PATIENCE)?;
     ends_with(&scene, "Callee/LobbyTimeout").await
+}
+
+/// P6, W1
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_w1_where_lobbies_are_shown_a_guest_who_dialled_the_meeting_sees_it_and_is_admitted() -> Result<()>
+{
+    let gateway = vec![("gateway", "lobby = \"shown\"".to_owned())];
+    let config = SceneConfig { token: Some("guest-token".to_owned()), gateway, ..SceneConfig::default() };
+    let scene = Scene::set("lobby-shown", config).await?;
+    let mut room = Room::start(&scene.lab, "room", &RoomConfig::new(scene.gateway.udp))?;
+    room.dial(&format!("sip:{MEETING}@{DOMAIN}"))?;
+    room.wait_connected(PATIENCE)?;
+    sees(&scene, &mut room, "lobby", 0).await?;
+    let guest = scene.simulator().participants(MEETING).into_iter().find(|one| one.call_id.is_some());
+    ensure!(scene.simulator().admit(&guest.context("nobody in the lobby")?.device), "nobody to admit");
+    let connected =
+        |status: &serde_json::Value| status["live"]["conferences"][0]["calls"][0]["state"] == "connected";
+    scene.gateway.wait_status("the guest is in", PATIENCE, connected).await?;
+    Ok(())
 }
 
 /// W4

@@ -1,8 +1,10 @@
 //! The built-in prompts are whole, and a theme takes their place where it has something.
 
 use super::*;
+use base::{Machine, Output};
+use media_dsp::{Command, Graph, Listening, Report, SourceId, SourceKind, Step, graph};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LIST: &str = include_str!("../../../prompts/list.txt");
 
@@ -63,6 +65,32 @@ fn p5_what_is_keyed_is_seen_in_its_field_and_only_there() {
     };
     let (before, after) = middle(&seen("0000"));
     assert!(before.abs_diff(after) < before / 8, "in the middle: {before} and {after}");
+}
+
+/// P5: a room's microphone hears what we say.
+#[test]
+fn p5_what_the_box_says_holds_no_keys() {
+    let prompts = Prompts::load(&[]).expect("prompts");
+    for prompt in Prompt::ALL {
+        let (epoch, source) = (Instant::now(), SourceId(1));
+        let (mut graph, mut keys, mut played) = (Graph::new(epoch, Instant::now), String::new(), 0);
+        let clip = prompts.voice(None, prompt).expect("a voice");
+        let steps = vec![
+            Step::AddSource { source, kind: SourceKind::Sound },
+            Step::Listen { source, keys: Listening::On },
+            Step::Play { source, clip },
+        ];
+        let (mut now, mut input) = (epoch, graph::Input::Command(Command::Apply(steps)));
+        while played == 0 {
+            let wake = graph.step(now, input, |Output::Event(report)| match report {
+                Report::Key { key, .. } => keys.push(key),
+                Report::Played { .. } => played += 1,
+                _ => {}
+            });
+            (now, input) = (wake.expect("it plays"), graph::Input::Timeout);
+        }
+        assert_eq!(keys, "", "{prompt:?}");
+    }
 }
 
 fn theme(folder: &Path) -> [Theme; 1] {
