@@ -41,7 +41,7 @@ fn k4_the_rules_are_taken_by_nftables_and_drop_what_they_do_not_name() -> Result
     let (taken, said) = apart(&["nft", "-c", "-f", "-"], &rules)?;
     ensure!(taken, "{said}\n{rules}");
     ensure!(rules.contains("hook input priority filter; policy drop;"));
-    ensure!(rules.contains("tcp dport { 389, 636, 5060-5061 } accept"), "{rules}");
+    ensure!(rules.contains("tcp dport { 389, 443, 636, 5060-5061 } accept"), "{rules}");
     let (taken, said) = apart(&["nft", "-c", "-f", "-"], &rules.replace("dport", "dprt"))?;
     ensure!(!taken, "a broken rule was taken: {said}");
     Ok(())
