@@ -400,6 +400,8 @@ impl Asked {
                     // A shard that is gone holds nothing against anybody.
                     drop(tokio::time::timeout(PATIENCE, shard.send(Event::Forgive(address))).await);
                 }
+                // A shard answers this after what was sent to it before: who is told it is done is heard from then on.
+                drop(self.status().await);
                 done("forgive")
             }
             Ok(Question::Do(Act::Acknowledge(id))) => match alarms.acknowledge(AlarmId(id), WHO).await {

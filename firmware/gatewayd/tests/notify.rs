@@ -67,7 +67,8 @@ fn start(receivers: &str, folder: &Path) -> AlarmsHandle {
     // What this machine shows of itself is of no interest here.
     let place = |name: &str| folder.join(name);
     let state = Some(folder.to_owned());
-    let places = Places { state, sys: place("sys"), run: place("run"), reasons: place("reasons.jsonl") };
+    let places =
+        Places { state, disk: None, sys: place("sys"), run: place("run"), reasons: place("reasons.jsonl") };
     alarms::start(&config, places, Seed([7; 32])).expect("alarms")
 }
 

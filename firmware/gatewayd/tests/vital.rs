@@ -98,12 +98,22 @@ impl Service {
 
     /// The thread of this name.
     fn thread(&self, name: &str) -> Pid {
-        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
         let is = |path: &Path| {
             std::fs::read_to_string(path.join("comm")).is_ok_and(|comm| comm.trim_end() == name)
         };
-        let found = threads.flatten().map(|entry| entry.path()).find(|path| is(path));
-        let found = found.unwrap_or_else(|| panic!("no thread {name}"));
+        let find = || {
+            let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
+            threads.flatten().map(|entry| entry.path()).find(|path| is(path))
+        };
+        // A thread names itself as its first deed, which on a busy machine may be after the daemon is ready.
+        let deadline = Instant::now() + PATIENCE;
+        let found = loop {
+            match find() {
+                Some(found) => break found,
+                None => assert!(Instant::now() < deadline, "no thread {name}"),
+            }
+            std::thread::yield_now();
+        };
         let number = found.file_name().and_then(|number| number.to_str()?.parse().ok());
         Pid::from_raw(number.expect("a number"))
     }

@@ -47,6 +47,8 @@ const ROUND: Duration = Duration::from_secs(60);
 pub struct Places {
     /// Where the daemon keeps what must outlive a restart; `None` to forget it.
     pub state: Option<PathBuf>,
+    /// Whose file system must not get full; `None` to watch none.
+    pub disk: Option<PathBuf>,
     /// `/sys`.
     pub sys: PathBuf,
     /// `/run`.
@@ -61,6 +63,7 @@ impl Places {
     pub fn system(state: Option<&Path>) -> Self {
         Self {
             state: state.map(Path::to_owned),
+            disk: state.map(Path::to_owned),
             sys: "/sys".into(),
             run: "/run".into(),
             reasons: "/var/lib/gantry/reasons.jsonl".into(),

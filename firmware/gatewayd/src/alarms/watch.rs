@@ -63,7 +63,7 @@ impl Watch {
     pub(super) fn subjects(&self) -> Vec<AlarmInput> {
         let of = |family, names: Vec<String>| AlarmInput::Subjects(family, BTreeSet::from_iter(names));
         let connectors = || self.config.connectors.iter().map(|connector| connector.name.clone());
-        let disk = self.places.state.iter().map(|folder| folder.display().to_string());
+        let disk = self.places.disk.iter().map(|folder| folder.display().to_string());
         vec![
             of(Family::Certificate, self.config.sip.certificate.iter().map(|_| self.domain()).collect()),
             of(Family::GatewayToken, connectors().collect()),
@@ -79,7 +79,7 @@ impl Watch {
         let mut list = Vec::new();
         list.extend(self.config.sip.certificate.as_ref().map(|files| self.certificate(files)));
         list.extend(self.config.connectors.iter().filter_map(gateway_token));
-        list.extend(self.places.state.as_deref().and_then(disk));
+        list.extend(self.places.disk.as_deref().and_then(disk));
         list.push(Fact::Clock(match clock::sync(&self.places.run, SystemTime::now()) {
             Sync::InSync => Health::Good,
             Sync::NotInSync { why } => Health::Bad { why },
@@ -144,8 +144,10 @@ fn gateway_token(connector: &Connector) -> Option<Fact> {
 
 fn disk(folder: &Path) -> Option<Fact> {
     let stat = statvfs(folder).ok()?;
-    let (total, free) = (stat.blocks(), stat.blocks_available());
-    let used = 100 - (free.min(total) * 100).checked_div(total)?;
+    // As df(1) counts it: what is kept for root is neither used nor free, and a part of a percent is one.
+    let used = stat.blocks().saturating_sub(stat.blocks_free());
+    let ours = used + stat.blocks_available();
+    let used = (used * 100 + ours.saturating_sub(1)).checked_div(ours)?;
     Some(Fact::Disk { mount: folder.display().to_string(), used: u8::try_from(used).unwrap_or(100) })
 }
 
@@ -205,8 +207,9 @@ nonsense
         let text = format!("[gateway]\ndomains = [\"meet.example.com\"]\n{config}");
         let config = Arc::new(Config::parse("test", &text).expect("a configuration"));
         let path = |name: &str| folder.join(name);
-        let state = Some(folder.to_owned());
-        let places = Places { state, sys: path("sys"), run: path("run"), reasons: path("reasons.jsonl") };
+        let (state, disk) = (Some(folder.to_owned()), Some(folder.to_owned()));
+        let (sys, run, reasons) = (path("sys"), path("run"), path("reasons.jsonl"));
+        let places = Places { state, disk, sys, run, reasons };
         Watch::new(&config, places)
     }
 
