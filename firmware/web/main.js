@@ -39,6 +39,7 @@ async function start() {
 function leave(why = "You are logged out.") {
   shown?.abort();
   shown = null;
+  fill(nav);
   nav.hidden = true;
   fold.hidden = true;
   fill(document.getElementById("who"));
@@ -49,6 +50,9 @@ function leave(why = "You are logged out.") {
 async function enter() {
   const { name, role } = api.session;
   fill(document.getElementById("who"), h("span", { class: "name" }, `${name} (${role})`), button("Log out", () => api.logOut(), { class: "quiet" }));
+  // Its place is kept, so that nothing moves under a pointer when the screens are listed.
+  nav.hidden = false;
+  fold.hidden = false;
   const listed = import("./screens/index.js");
   if (location.hash === "" || location.hash === place("live")) show();
   groups = (await listed).groups;
@@ -75,8 +79,6 @@ function navigation() {
     return mine.length === 0 ? null : h("li", {}, h("h2", {}, title), h("ul", {}, mine.map(link)));
   };
   fill(nav, h("ul", {}, groups.map(group)));
-  nav.hidden = false;
-  fold.hidden = false;
   mark();
 }
 

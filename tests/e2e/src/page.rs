@@ -94,7 +94,9 @@ impl Page {
         let hash = format!("#/{route}");
         // A screen is painted when it is complete; the heading of the one before goes with it.
         self.tab.evaluate("document.querySelector('main h1')?.setAttribute('data-old', '')")?;
-        self.tab.evaluate(&format!("location.hash = {}", quoted(&hash)))?;
+        // Where the page is there already, it is shown anew.
+        let go = "if (location.hash === hash) window.dispatchEvent(new Event('hashchange')); else location.hash = hash;";
+        self.tab.evaluate(&format!("((hash) => {{ {go} }})({})", quoted(&hash)))?;
         self.wait(&format!("the screen {route}"), "document.querySelector('main h1:not([data-old])')")
             .map(drop)
     }
@@ -151,9 +153,12 @@ impl Page {
             quoted(selector),
             text = quoted(text),
         );
+        // Nothing is clicked that still moves, or has something before it.
         let place = format!(
             "(() => {{ const one = {find}; if (!one) return null; one.scrollIntoView({{ block: 'center' }});
-               const {{ x, y, width, height }} = one.getBoundingClientRect(); return [x + width / 2, y + height / 2]; }})()"
+               const {{ x, y, width, height }} = one.getBoundingClientRect(); const at = [x + width / 2, y + height / 2];
+               const still = String(one.lastPlace) === String(at); one.lastPlace = at;
+               return still && one.contains(document.elementFromPoint(...at)) ? at : null; }})()"
         );
         let at = self.wait(&format!("{selector} {text:?} to click"), &place)?;
         for kind in ["mousePressed", "mouseReleased"] {

@@ -219,7 +219,7 @@ async fn p2_a_tokens_value_is_dropped_as_a_file_and_never_in_the_page_again() ->
     page.wait_text("read from token.txt")?;
     page.picture("token-dropped")?;
     page.click("button", "Save")?;
-    page.wait_text("Access token tenant b is saved.")?;
+    page.wait("the list", "document.querySelector('main h1').innerText === 'Access tokens'")?;
 
     // Neither the list, nor its editor, nor the API, nor the audit log shows it again.
     let shown = format!(
@@ -240,7 +240,7 @@ async fn p2_a_tokens_value_is_dropped_as_a_file_and_never_in_the_page_again() ->
     page.go("call-routing-rules/meetings")?;
     page.choose("Token", "tenant b")?;
     page.click("button", "Save")?;
-    page.wait_text("Rule meetings is saved.")?;
+    page.wait("the rules", "document.querySelector('main h1').innerText === 'Call Routing Rules'")?;
     page.go("access-tokens/tenant%20b")?;
     page.click("button", "Delete")?;
     page.click("dialog button", "Delete")?;
