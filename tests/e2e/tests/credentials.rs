@@ -10,6 +10,7 @@ use e2e::lab::Lab;
 use e2e::process::eventually;
 use e2e::room::{Room, RoomConfig, Transport};
 use e2e::scene::{PATIENCE, TOKEN};
+use gatewayd::alarms::Places;
 use gatewayd::certificates::{Credentials, DataKey, KeyStore, TokenHolder};
 use gatewayd::start::Gateway;
 use meet_sim::issuer::TokenIssuer;
@@ -50,7 +51,7 @@ fn gateway(lab: &Lab, simulator: &Simulator, sip: &str, credentials: &Credential
         simulator.https_url(),
     );
     let config = GatewayConfig::parse("test", &text)?;
-    Gateway::start_with(Arc::new(config), credentials.clone())
+    Gateway::start_with(Arc::new(config), credentials.clone(), Places::system(None))
 }
 
 /// Who signs the certificates that rooms trust.
