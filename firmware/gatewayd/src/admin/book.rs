@@ -251,7 +251,6 @@ impl Book {
     }
 
     /// The router, and the OpenAPI document.
-    #[must_use]
     pub fn finish(self) -> (Router<Arc<Admin>>, Value) {
         let Self { router, paths, mut schemas, .. } = self;
         let problem = Schema::of::<Problem>();

@@ -159,7 +159,6 @@ impl Admin {
 }
 
 /// Every route, and the OpenAPI document.
-#[must_use]
 pub fn routes(admin: &Arc<Admin>) -> (Router, Value) {
     let mut book = Book::new(Arc::clone(admin));
     accounts::add(&mut book);
