@@ -36,9 +36,9 @@ export function showLogin(root, api, then, why = "") {
       h(
         "p",
         { class: "soft" },
-        "A new box has no users. The first administrator is made on the box's console, in its menu or with ",
-        h("code", {}, "gantry administrator"),
-        ".",
+        "A new box has no users. Claim it on its console; then log in here as ",
+        h("code", {}, "admin"),
+        " with the password of the console.",
       ),
     ),
   );
@@ -46,7 +46,7 @@ export function showLogin(root, api, then, why = "") {
 }
 
 function words(problem) {
-  if (problem.status === 401) return "Wrong name or password. If nobody can log in yet, make the first administrator on the box's console.";
+  if (problem.status === 401) return "Wrong name or password. If nobody can log in yet, claim the box on its console; its password is admin's here.";
   if (problem.status !== 0) return problem.message;
   return "The box does not answer. After many wrong passwords it hears nobody from this address for a while: wait ten minutes, or have the address heard again on the console.";
 }
