@@ -17,7 +17,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use store::{Edit, Expected, Key};
 
 /// The form of an archive.
@@ -209,7 +209,7 @@ impl Configuration {
     }
 
     /// What makes the configuration `contents`.
-    fn replacing(&self, contents: &Contents) -> Result<Vec<Edit>, ArchiveError> {
+    pub(super) fn replacing(&self, contents: &Contents) -> Result<Vec<Edit>, ArchiveError> {
         let unreadable = |error: &dyn std::fmt::Display| ArchiveError::Unreadable(error.to_string());
         let key = |collection: &str, id: &str| Key::new(collection, id).map_err(|error| unreadable(&error));
         let (_, documents) = self.store.all();
@@ -217,7 +217,15 @@ impl Configuration {
         let gone = gone.filter(|key| {
             !contents.documents.get(key.collection()).is_some_and(|of| of.contains_key(key.id()))
         });
-        let mut edits: Vec<_> = gone.map(|key| Edit::remove(key.clone(), Expected::Anything)).collect();
+        let mut edits = Vec::new();
+        for place in gone {
+            edits.push(Edit::remove(place.clone(), Expected::Anything));
+            let kind = Kind::of(place.collection(), place.id());
+            for secret in kind.into_iter().flat_map(|kind| secrets::ids(kind, place.id())) {
+                edits.push(Edit::remove(key(secrets::COLLECTION, &secret)?, Expected::Anything));
+            }
+        }
+        let mut places = BTreeSet::new();
         for (collection, id, body) in
             contents.documents.iter().flat_map(|(of, all)| all.iter().map(move |(id, body)| (of, id, body)))
         {
@@ -225,9 +233,14 @@ impl Configuration {
                 ArchiveError::Unreadable(format!("{collection}/{id} is no resource of this release"))
             })?;
             let body = kind.shape(body).map_err(|error| unreadable(&error))?;
+            places.extend(secrets::ids(kind, id));
             edits.push(Edit::put(key(collection, id)?, Expected::Anything, body.to_string().as_bytes()));
         }
         for (id, plain) in &contents.secrets {
+            // Only what belongs to a resource of the archive: the box's own keys are not its.
+            if !places.contains(id) {
+                return Err(ArchiveError::Unreadable(format!("{id} is no secret of a resource in it")));
+            }
             let sealed = self.secrets.seal(id, plain).map_err(|error| unreadable(&error))?;
             edits.push(Edit::put(key(secrets::COLLECTION, id)?, Expected::Anything, &sealed));
         }
@@ -235,7 +248,7 @@ impl Configuration {
     }
 
     /// What an archive holds, with or without what is secret.
-    fn contents(&self, with_secrets: bool) -> Result<Contents, ArchiveError> {
+    pub(super) fn contents(&self, with_secrets: bool) -> Result<Contents, ArchiveError> {
         let (_, documents) = self.store.all();
         let mut contents = Contents::default();
         for (key, document) in &documents {

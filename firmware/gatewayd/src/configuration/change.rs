@@ -142,9 +142,8 @@ impl Configuration {
         let place = key(kind.collection(), id)?;
         let Some(body) = body else {
             let mut edits = vec![Edit::remove(place, *expected)];
-            for field in kind.secrets() {
-                let secret = key(secrets::COLLECTION, &secrets::id(*kind, id, field))?;
-                edits.push(Edit::remove(secret, Expected::Anything));
+            for secret in secrets::ids(*kind, id) {
+                edits.push(Edit::remove(key(secrets::COLLECTION, &secret)?, Expected::Anything));
             }
             return Ok(edits);
         };

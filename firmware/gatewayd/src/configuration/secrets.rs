@@ -116,3 +116,8 @@ impl Secrets {
 pub fn id(kind: Kind, name: &str, field: &str) -> String {
     format!("{}/{name}#{field}", kind.collection())
 }
+
+/// Where all secrets of a resource are kept.
+pub fn ids(kind: Kind, name: &str) -> impl Iterator<Item = String> {
+    kind.secrets().iter().map(move |field| id(kind, name, field))
+}

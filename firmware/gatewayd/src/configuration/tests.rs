@@ -280,6 +280,27 @@ fn an_archive_under_a_passphrase_makes_another_box_the_same_if_its_signer_is_tru
 }
 
 #[test]
+fn a_secret_goes_with_its_resource_by_an_import_too() {
+    let (_folder, configuration) = begun();
+    let archive = configuration.export(None).unwrap();
+    let token = |value: Option<&str>| json!({ "name": "b", "trust": "trusted", "value": value });
+    configuration.change("ann", &[change(Kind::AccessTokens, "b", Some(token(Some("OLD"))))]).unwrap();
+    configuration.import("ann", &archive, None, None).unwrap();
+    let new = change(Kind::AccessTokens, "b", Some(json!({ "name": "b", "trust": "trusted" })));
+    let wrong = said(configuration.change("ann", &[new]).unwrap_err());
+    assert!(wrong[0].starts_with("access-tokens/b: value is missing"), "{wrong:?}");
+}
+
+#[test]
+fn an_archive_brings_no_secrets_but_those_of_its_resources() {
+    let (_folder, configuration) = begun();
+    let mut contents = configuration.contents(true).unwrap();
+    contents.secrets.insert("box/archive-key".to_owned(), "a key of others".to_owned());
+    let refused = configuration.replacing(&contents).unwrap_err().to_string();
+    assert!(refused.ends_with("box/archive-key is no secret of a resource in it"), "{refused}");
+}
+
+#[test]
 fn an_archive_that_was_changed_is_refused() {
     let (_folder, configuration) = begun();
     let archive = configuration.export(None).unwrap();
