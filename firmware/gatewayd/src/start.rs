@@ -16,7 +16,7 @@ use crate::net::dns::Names;
 use crate::net::https::LocalPorts;
 use crate::net::poller::Poller;
 use crate::net::ports::Ports;
-use crate::net::tls;
+use crate::net::tls::{self, Certificates};
 use crate::net::udp::Udp;
 use crate::phonebook::{self, Phonebook};
 use anyhow::{Context, Result};
@@ -26,7 +26,6 @@ use domain::defence::Defence;
 use domain::history::CallRecord;
 use domain::licence::Licences;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use rustls::ServerConfig;
 use sip::endpoint::{Endpoint, Listen, Transport};
 use sip::uri::Host;
 use std::future::{Future, poll_fn};
@@ -64,7 +63,6 @@ pub(crate) struct Bound {
     udp: Vec<Udp>,
     tcp: Vec<std::net::TcpListener>,
     tls: Vec<std::net::TcpListener>,
-    server: Arc<ServerConfig>,
     credentials: Credentials,
 }
 
@@ -104,7 +102,7 @@ impl Gateway {
         let bound = bind(&config, credentials.clone())?;
         let listening = bound.listening()?;
         let looked_up = phonebook::bind(&config)?;
-        let phonebook = Phonebook::start(&config, looked_up, Arc::clone(&bound.server))?;
+        let phonebook = Phonebook::start(&config, looked_up, credentials.tls.clone())?;
         let (sender, receiver) = mpsc::channel(EVENTS);
         let events = sender.clone();
         let (over, ended) = mpsc::channel(EVENTS);
@@ -208,11 +206,10 @@ impl Gateway {
         let config = configuration.now();
         let listeners = admin::bind(&config.admin.listen)?;
         let addresses = listeners.addresses()?;
-        let tls = if addresses.is_empty() {
-            None
-        } else {
-            Some(admin::certificate(&config, folder, &self.credentials.tls)?)
-        };
+        if !addresses.is_empty() {
+            admin::certificate(&config, folder, &self.credentials.tls)?;
+        }
+        let tls = self.credentials.tls.clone();
         let (live, seen) = watch::channel(Arc::default());
         let history = History::open(folder);
         let administration = Arc::new(Admin::new(
@@ -229,9 +226,7 @@ impl Gateway {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 let (router, _) = admin::routes(&administration);
-                if let Some(tls) = tls {
-                    listeners.serve(&administration, &router, &tls)?;
-                }
+                listeners.serve(&administration, &router, &tls)?;
                 admin::follow(administration, asked, live, over, shelf).await;
                 anyhow::Ok(())
             })
@@ -268,11 +263,10 @@ pub(crate) fn bind(config: &Config, credentials: Credentials) -> Result<Bound> {
         addresses.iter().map(one).collect()
     };
     if let Some(files) = &config.sip.certificate {
-        credentials.tls.replace(tls::from_files(&files.chain, &files.key)?);
+        credentials.tls.replace(tls::from_files(&files.chain, &files.key)?)?;
     }
-    let server = tls::server(&credentials.tls)?;
     let (tcp, tls) = (listen(&config.sip.tcp, "TCP")?, listen(&config.sip.tls, "TLS")?);
-    Ok(Bound { udp, tcp, tls, server, credentials })
+    Ok(Bound { udp, tcp, tls, credentials })
 }
 
 /// Makes the shard, inside its own runtime.
@@ -300,7 +294,7 @@ pub(crate) fn shard(
         events: sender.clone(),
     };
     accept(&connections, bound.tcp, None)?;
-    accept(&connections, bound.tls, Some(bound.server))?;
+    accept(&connections, bound.tls, Some(bound.credentials.tls))?;
     let defence = (Defence::new(config.defence.clone()), alarms.clone());
     let sip = SipSide::new(endpoint, bound.udp, dialer, defence, &poller)?;
     let joiner = Joiner::new(
@@ -349,7 +343,7 @@ fn media_ports(config: &Config) -> Result<Ports> {
 fn accept(
     connections: &Connections,
     listeners: Vec<std::net::TcpListener>,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Certificates>,
 ) -> Result<()> {
     for listener in listeners {
         let listener = tokio::net::TcpListener::from_std(listener)?;

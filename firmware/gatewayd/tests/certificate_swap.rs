@@ -66,7 +66,7 @@ impl Bench {
         self.keys.upload(signed.as_bytes(), Purpose::Domains(&domains), UnixTime(now)).expect("a good chain");
         let certified = self.keys.certified().expect("TLS takes it").expect("it is there");
         let leaf = certified.cert[0].clone();
-        credentials.tls.replace(certified);
+        credentials.tls.replace(certified).expect("it can be served");
         leaf
     }
 

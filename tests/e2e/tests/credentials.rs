@@ -81,7 +81,7 @@ impl Authority {
         signed.params.subject_alt_names.push(rcgen::SanType::IpAddress("127.0.0.1".parse()?));
         let chain = signed.signed_by(&self.issuer)?.pem();
         keys.upload(chain.as_bytes(), Purpose::Domains(&[DOMAIN.to_owned()]), now())?;
-        credentials.tls.replace(keys.certified()?.context("a chain is in use")?);
+        credentials.tls.replace(keys.certified()?.context("a chain is in use")?)?;
         Ok(())
     }
 }

@@ -8,14 +8,12 @@ use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rcgen::{CertificateParams, KeyPair};
-use rustls::ServerConfig;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
@@ -54,12 +52,11 @@ impl Listeners {
     ///
     /// # Errors
     /// If a socket can't be used.
-    pub fn serve(self, admin: &Arc<Admin>, router: &Router, tls: &Arc<ServerConfig>) -> Result<()> {
+    pub fn serve(self, admin: &Arc<Admin>, router: &Router, tls: &Certificates) -> Result<()> {
         let room = Arc::new(Semaphore::new(CONNECTIONS));
         for listener in self.0 {
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            let acceptor = TlsAcceptor::from(Arc::clone(tls));
-            tokio::spawn(accept(listener, acceptor, Arc::clone(admin), router.clone(), Arc::clone(&room)));
+            tokio::spawn(accept(listener, tls.clone(), Arc::clone(admin), router.clone(), Arc::clone(&room)));
         }
         Ok(())
     }
@@ -67,7 +64,7 @@ impl Listeners {
 
 async fn accept(
     listener: tokio::net::TcpListener,
-    tls: TlsAcceptor,
+    tls: Certificates,
     admin: Arc<Admin>,
     router: Router,
     room: Arc<Semaphore>,
@@ -97,7 +94,7 @@ async fn accept(
 async fn connection(
     stream: tokio::net::TcpStream,
     from: SocketAddr,
-    tls: TlsAcceptor,
+    tls: Certificates,
     router: Router,
 ) -> Result<()> {
     stream.set_nodelay(true)?;
@@ -116,19 +113,15 @@ async fn connection(
 ///
 /// # Errors
 /// If there is none to show.
-pub fn certificate(
-    config: &domain::config::Config,
-    folder: &Path,
-    shown: &Certificates,
-) -> Result<Arc<ServerConfig>> {
+pub fn certificate(config: &domain::config::Config, folder: &Path, shown: &Certificates) -> Result<()> {
     if shown.current().is_none() {
         let (chain, key) = own(folder);
         if !chain.exists() || !key.exists() {
             sign(config, folder).context("the box could not sign a certificate of its own")?;
         }
-        shown.replace(tls::from_files(&chain, &key)?);
+        shown.replace(tls::from_files(&chain, &key)?)?;
     }
-    tls::server(shown)
+    Ok(())
 }
 
 fn own(folder: &Path) -> (PathBuf, PathBuf) {

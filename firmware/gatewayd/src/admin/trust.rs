@@ -92,7 +92,7 @@ impl Trust {
     pub fn open(folder: &Path, data_key: &Arc<DataKey>, credentials: Credentials) -> Result<Self> {
         let tls = KeyStore::open(&folder.join("tls"), Arc::clone(data_key)).context("the certificate")?;
         if let Some(certified) = tls.certified().context("the certificate")? {
-            credentials.tls.replace(certified);
+            credentials.tls.replace(certified)?;
         }
         let held = credentials.gateway_token.clone();
         let token = TokenHolder::open(&folder.join("gateway-token"), Arc::clone(data_key), held)?;
@@ -127,7 +127,8 @@ impl Trust {
         let mut tls = self.tls();
         let checked = tls.upload(pem.as_bytes(), Purpose::Domains(domains), now())?;
         if let Some(certified) = tls.certified()? {
-            self.credentials.tls.replace(certified);
+            let replaced = self.credentials.tls.replace(certified);
+            replaced.map_err(|error| KeyStoreError::Crypto(error.to_string()))?;
         }
         let warnings = checked.warnings().iter().map(ToString::to_string).collect();
         Ok(TrustStatus { warnings, ..shown(&tls.status(now())) })

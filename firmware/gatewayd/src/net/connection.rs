@@ -7,9 +7,9 @@
 //! ```
 //! Connections are bounded in all and for each peer's address, so that nobody can hold them all.
 
+use super::tls::Certificates;
 use crate::engine::event::Event;
 use bytes::Bytes;
-use rustls::ServerConfig;
 use sip::endpoint::{Flow, Transport};
 use sip::framing::{Frame, FramingError, PONG, StreamFramer};
 use std::collections::HashMap;
@@ -21,7 +21,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
 /// Longest that a TLS handshake may take.
@@ -92,8 +91,7 @@ impl Connections {
     }
 
     /// Takes connections on `listener` for ever; with `tls`, over TLS. While there is no room they wait in the kernel.
-    pub async fn accept(self, listener: TcpListener, tls: Option<Arc<ServerConfig>>) {
-        let acceptor = tls.map(TlsAcceptor::from);
+    pub async fn accept(self, listener: TcpListener, tls: Option<Certificates>) {
         loop {
             let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return };
             match listener.accept().await {
@@ -102,8 +100,8 @@ impl Connections {
                         debug!(%remote, "one connection too many from this address");
                         continue;
                     };
-                    let (this, acceptor) = (self.clone(), acceptor.clone());
-                    tokio::task::spawn_local(async move { this.serve(stream, remote, acceptor, seat).await });
+                    let (this, tls) = (self.clone(), tls.clone());
+                    tokio::task::spawn_local(async move { this.serve(stream, remote, tls, seat).await });
                 }
                 Err(error) => {
                     // Out of descriptors, as a rule: the next try waits until some connection has ended.
@@ -114,7 +112,7 @@ impl Connections {
         }
     }
 
-    async fn serve(self, stream: TcpStream, remote: SocketAddr, tls: Option<TlsAcceptor>, seat: Seat) {
+    async fn serve(self, stream: TcpStream, remote: SocketAddr, tls: Option<Certificates>, seat: Seat) {
         let Ok(local) = stream.local_addr() else { return };
         if stream.set_nodelay(true).is_err() {
             return;
@@ -124,7 +122,7 @@ impl Connections {
                 let flow = self.name(Transport::Tcp, local, remote);
                 self.pump(stream, flow, seat).await;
             }
-            Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+            Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
                 Ok(Ok(stream)) => {
                     let flow = self.name(Transport::Tls, local, remote);
                     self.pump(stream, flow, seat).await;
@@ -281,7 +279,7 @@ mod tests {
     }
 
     impl Rig {
-        async fn new(limit: usize, each: usize, tls: Option<Arc<ServerConfig>>) -> Self {
+        async fn new(limit: usize, each: usize, tls: Option<Certificates>) -> Self {
             let (sender, events) = mpsc::channel(16);
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
             let address = listener.local_addr().expect("an address");

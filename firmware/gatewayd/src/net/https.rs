@@ -170,7 +170,6 @@ mod tests {
     use std::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
-    use tokio_rustls::TlsAcceptor;
 
     /// A conference's server that reads one request and says `answer`, as whoever `certificate` says it is.
     struct Conference {
@@ -182,14 +181,14 @@ mod tests {
     impl Conference {
         async fn new(certificate: &str, answer: Vec<u8>) -> Self {
             let authority = Authority::new();
-            let acceptor = TlsAcceptor::from(authority.server(certificate));
+            let tls = authority.server(certificate);
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
             let port = listener.local_addr().expect("an address").port();
             let (tell, asked) = tokio::sync::oneshot::channel();
             tokio::task::spawn_local(async move {
                 let (stream, _) = listener.accept().await.expect("a connection");
                 // The far side may not like the certificate.
-                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let Ok(mut stream) = tls.accept(stream).await else { return };
                 let mut request = vec![0; 4_096];
                 let count = stream.read(&mut request).await.expect("a request");
                 drop(tell.send(String::from_utf8_lossy(&request[..count]).into_owned()));

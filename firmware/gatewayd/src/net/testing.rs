@@ -2,10 +2,8 @@
 
 use super::tls;
 use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::task::LocalSet;
 
@@ -59,11 +57,11 @@ impl Authority {
     }
 
     /// A server called `name`.
-    pub fn server(&self, name: &str) -> Arc<ServerConfig> {
+    pub fn server(&self, name: &str) -> tls::Certificates {
         let (chain, key) = self.certify(name);
         let shown = tls::Certificates::default();
-        shown.replace(tls::from_files(&chain, &key).expect("chain and key"));
-        tls::server(&shown).expect("a server's settings")
+        shown.replace(tls::from_files(&chain, &key).expect("chain and key")).expect("a server's settings");
+        shown
     }
 
     /// A file with this text.

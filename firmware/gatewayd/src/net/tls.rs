@@ -1,58 +1,63 @@
 //! TLS settings, with ring as the only provider: named at every use, because str0m brings a second one into the
 //! program and rustls then refuses to guess.
 //!
-//! What the box shows can be replaced while it serves ([`Certificates`], K2): each handshake takes what is current when it comes to
-//! that, and a connection that stands needs none any more. Sessions of the certificate before are forgotten, so that whoever
-//! connects anew sees the new one.
+//! What the box shows can be replaced while it serves ([`Certificates`], K2): each connection begins with what is current when it is
+//! taken, and one that stands needs none any more. Each certificate has settings of its own, with its own remembered sessions, so that
+//! no session of the one before is resumed under the next.
 
 use anyhow::{Context, Result, bail};
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
-use rustls::server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions};
+use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
-
-/// Sessions that are remembered to be resumed; an older one costs its peer a whole handshake.
-const SESSIONS: usize = 1_024;
+use std::{fmt, io};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// What the box shows to those who connect to it over TLS; clones share it.
-#[derive(Clone)]
-pub struct Certificates(Arc<RwLock<Shown>>);
+#[derive(Clone, Default)]
+pub struct Certificates(Arc<RwLock<Option<Shown>>>);
 
+#[derive(Clone)]
 struct Shown {
-    /// Without one every handshake fails.
-    key: Option<Arc<CertifiedKey>>,
-    /// Those that began under this key.
-    sessions: Arc<ServerSessionMemoryCache>,
+    key: Arc<CertifiedKey>,
+    server: Arc<ServerConfig>,
 }
 
 impl Certificates {
-    /// Shows `key` from the next handshake on; connections that stand go on.
-    pub fn replace(&self, key: Arc<CertifiedKey>) {
-        let shown = Shown { key: Some(key), sessions: ServerSessionMemoryCache::new(SESSIONS) };
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = shown;
+    /// Shows `key` from the next connection on; those that stand go on.
+    ///
+    /// # Errors
+    /// If the library can't serve with it.
+    pub fn replace(&self, key: Arc<CertifiedKey>) -> Result<()> {
+        let server = server(Arc::clone(&key))?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Shown { key, server });
+        Ok(())
     }
 
     /// What is shown now.
     #[must_use]
     pub fn current(&self) -> Option<Arc<CertifiedKey>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).key.clone()
+        self.shown().map(|shown| shown.key)
     }
 
-    fn sessions(&self) -> Arc<ServerSessionMemoryCache> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).sessions)
+    /// Shakes hands over `stream` with what is shown now.
+    ///
+    /// # Errors
+    /// If the peer does not, or nothing is shown.
+    pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let shown = self.shown().ok_or_else(|| io::Error::other("no certificate was uploaded yet"))?;
+        TlsAcceptor::from(shown.server).accept(stream).await
     }
-}
 
-impl Default for Certificates {
-    fn default() -> Self {
-        let shown = Shown { key: None, sessions: ServerSessionMemoryCache::new(SESSIONS) };
-        Self(Arc::new(RwLock::new(shown)))
+    fn shown(&self) -> Option<Shown> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -62,27 +67,13 @@ impl fmt::Debug for Certificates {
     }
 }
 
-impl ResolvesServerCert for Certificates {
+/// The only one there is.
+#[derive(Debug)]
+struct Always(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Always {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.current()
-    }
-}
-
-impl StoresServerSessions for Certificates {
-    fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
-        self.sessions().put(key, value)
-    }
-
-    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.sessions().get(key)
-    }
-
-    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.sessions().take(key)
-    }
-
-    fn can_cache(&self) -> bool {
-        true
+        Some(Arc::clone(&self.0))
     }
 }
 
@@ -90,17 +81,12 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// How those who connect to the box are served: TLS 1.2 and 1.3, no client certificate asked.
-///
-/// # Errors
-/// If the library cannot do this.
-pub fn server(certificates: &Certificates) -> Result<Arc<ServerConfig>> {
-    let shown = Arc::new(certificates.clone());
-    let mut config = ServerConfig::builder_with_provider(provider())
+/// How those who connect to the box are served with `key`: TLS 1.2 and 1.3, no client certificate asked.
+fn server(key: Arc<CertifiedKey>) -> Result<Arc<ServerConfig>> {
+    let config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_cert_resolver(Arc::clone(&shown) as Arc<dyn ResolvesServerCert>);
-    config.session_storage = shown;
+        .with_cert_resolver(Arc::new(Always(key)));
     Ok(Arc::new(config))
 }
 

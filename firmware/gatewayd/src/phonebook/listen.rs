@@ -3,16 +3,15 @@
 use super::Guard;
 use super::serve;
 use crate::net::connection::{Peers, Seat};
+use crate::net::tls::Certificates;
 use base::limits;
 use domain::phonebook::{Phonebook, Strangers};
 use ldap::{Anonymous, Login, Service, Tree};
-use rustls::ServerConfig;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 /// Longest that a TLS handshake may take.
@@ -48,12 +47,11 @@ impl Server {
     }
 
     /// Takes connections for ever. While there is no room they wait in the kernel.
-    pub(super) async fn accept(self, listener: std::net::TcpListener, tls: Option<Arc<ServerConfig>>) {
+    pub(super) async fn accept(self, listener: std::net::TcpListener, tls: Option<Certificates>) {
         let listener = match TcpListener::from_std(listener) {
             Ok(listener) => listener,
             Err(error) => return warn!(%error, "the phonebook cannot be served"),
         };
-        let acceptor = tls.map(TlsAcceptor::from);
         loop {
             let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return };
             match listener.accept().await {
@@ -64,8 +62,8 @@ impl Server {
                         debug!(%remote, "one connection too many from this address");
                         continue;
                     };
-                    let (this, acceptor) = (self.clone(), acceptor.clone());
-                    tokio::task::spawn_local(async move { this.open(stream, remote, acceptor, seat).await });
+                    let (this, tls) = (self.clone(), tls.clone());
+                    tokio::task::spawn_local(async move { this.open(stream, remote, tls, seat).await });
                 }
                 Err(error) => {
                     // Out of descriptors, as a rule: the next try waits until some connection has ended.
@@ -76,14 +74,14 @@ impl Server {
         }
     }
 
-    async fn open(self, stream: TcpStream, remote: SocketAddr, tls: Option<TlsAcceptor>, seat: Seat) {
+    async fn open(self, stream: TcpStream, remote: SocketAddr, tls: Option<Certificates>, seat: Seat) {
         if stream.set_nodelay(true).is_err() {
             return;
         }
         let _counted = Counted::new(&self.guard);
         let ended = match tls {
             None => serve::serve(&self, stream, remote).await,
-            Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+            Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
                 Ok(Ok(stream)) => serve::serve(&self, stream, remote).await,
                 Ok(Err(error)) => Err(serve::End::Broken(error)),
                 Err(_) => Err(serve::End::Silent),

@@ -17,13 +17,13 @@ pub use guard::Guard;
 
 use crate::control::Status;
 use crate::engine::event::Event;
+use crate::net::tls::Certificates;
 use anyhow::{Context, Result};
 use domain::config::Config;
 use domain::defence::Defence;
 use domain::phonebook::{Directory, Phonebook as Settings};
 use ldap::Tree;
 use listen::Server;
-use rustls::ServerConfig;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -107,7 +107,7 @@ impl Phonebook {
     ///
     /// # Errors
     /// If the thread can't be started.
-    pub fn start(config: &Config, bound: Bound, tls: Arc<ServerConfig>) -> Result<Self> {
+    pub fn start(config: &Config, bound: Bound, tls: Certificates) -> Result<Self> {
         let settings = config.phonebook.clone();
         let listening = bound.listening()?;
         let guard = Guard::new(Defence::new(config.defence.clone()));
@@ -179,9 +179,9 @@ fn tree(base: &str, directory: &Directory) -> Result<Tree> {
 }
 
 /// Accepts, and answers who asks, until nobody can ask any more.
-async fn run(server: Server, bound: Bound, tls: Arc<ServerConfig>, mut asked: mpsc::Receiver<Event>) {
+async fn run(server: Server, bound: Bound, tls: Certificates, mut asked: mpsc::Receiver<Event>) {
     let plain = bound.ldap.into_iter().map(|listener| (listener, None));
-    let secure = bound.ldaps.into_iter().map(|listener| (listener, Some(Arc::clone(&tls))));
+    let secure = bound.ldaps.into_iter().map(|listener| (listener, Some(tls.clone())));
     for (listener, tls) in plain.chain(secure) {
         tokio::task::spawn_local(server.clone().accept(listener, tls));
     }
