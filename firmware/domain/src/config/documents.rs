@@ -7,7 +7,7 @@
 //! ```
 //! There is one reader of configurations; joining writes the documents as one text for it, so that a document may say just what a file may.
 
-use super::{Config, MAX_BYTES, Problems};
+use super::{Config, MAX_BYTES, Problem, Problems};
 use crate::api::Kind;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -51,24 +51,21 @@ impl fmt::Display for Wrong {
 }
 
 impl Config {
-    /// Reads `documents`, whose order among one kind is the order of a file.
+    /// Reads `documents`, whose order among one kind is the order of a file; faster where much is as it was `before`. What is allowed but
+    /// hardly meant comes with its document.
     ///
     /// # Errors
     /// Everything that is wrong, at once.
-    pub fn join(documents: &[Document]) -> Result<Self, Vec<Wrong>> {
+    pub fn join(documents: &[Document], before: Option<&Self>) -> Result<(Self, Vec<Wrong>), Vec<Wrong>> {
         let (text, places) = write(documents);
-        Self::parse(JOINED, &text)
-            .map_err(|problems| problems.list.into_iter().map(|p| places.wrong(p.field, p.message)).collect())
-    }
-
-    /// What of these documents is allowed but hardly meant: as [`Config::warnings`], with their documents.
-    #[must_use]
-    pub fn warnings_of(&self, documents: &[Document]) -> Vec<Wrong> {
-        let (_, places) = write(documents);
-        self.warnings
-            .iter()
-            .map(|problem| places.wrong(problem.field.clone(), problem.message.clone()))
-            .collect()
+        let wrong = |problem: Problem| places.wrong(problem.field, problem.message);
+        match Self::parse_after(before, JOINED, &text) {
+            Ok(config) => {
+                let warnings = config.warnings.iter().cloned().map(wrong).collect();
+                Ok((config, warnings))
+            }
+            Err(problems) => Err(problems.list.into_iter().map(wrong).collect()),
+        }
     }
 }
 
@@ -195,7 +192,7 @@ mod tests {
     #[test]
     fn a_configuration_split_and_joined_is_the_same() {
         let whole = Config::parse("gantry.toml", EXAMPLE).unwrap();
-        let joined = Config::join(&example()).unwrap();
+        let (joined, _) = Config::join(&example(), None).unwrap();
         // Lines differ, and so do warnings.
         let said = |config: &Config| format!("{:?}", Config { warnings: Vec::new(), ..config.clone() });
         assert_eq!(said(&whole), said(&joined));
@@ -243,7 +240,8 @@ mod tests {
         body(&mut documents, Kind::CallRoutingRules, "meetings")["token"] = json!("tenant b");
         body(&mut documents, Kind::TurnServers, "relay")["address"] = json!("not a host");
         body(&mut documents, Kind::Media, "media")["ports"] = json!("35000-36000");
-        let wrong: Vec<_> = Config::join(&documents).unwrap_err().iter().map(ToString::to_string).collect();
+        let wrong: Vec<_> =
+            Config::join(&documents, None).unwrap_err().iter().map(ToString::to_string).collect();
         assert_eq!(wrong.len(), 4, "{wrong:#?}");
         let starts =
             |start: &str| assert!(wrong.iter().any(|line| line.starts_with(start)), "{start}: {wrong:#?}");
@@ -254,8 +252,21 @@ mod tests {
     }
 
     #[test]
+    fn a_configuration_that_was_read_after_another_is_the_same_as_one_that_was_not() {
+        let (before, _) = Config::join(&example(), None).unwrap();
+        let mut documents = example();
+        body(&mut documents, Kind::CallRoutingRules, "meetings")["match"] =
+            json!({ "regex": "x([0-9]{6})@.*" });
+        let (after, _) = Config::join(&documents, Some(&before)).unwrap();
+        let (anew, _) = Config::join(&documents, None).unwrap();
+        assert_eq!(format!("{after:?}"), format!("{anew:?}"));
+        body(&mut documents, Kind::CallRoutingRules, "meetings")["match"] = json!({ "regex": "x(" });
+        assert!(Config::join(&documents, Some(&after)).is_err());
+    }
+
+    #[test]
     fn a_whole_that_lacks_something_says_so_of_its_document() {
-        let wrong: Vec<_> = Config::join(&[]).unwrap_err().iter().map(ToString::to_string).collect();
+        let wrong: Vec<_> = Config::join(&[], None).unwrap_err().iter().map(ToString::to_string).collect();
         assert!(wrong[0].starts_with("settings/gateway: domains is missing"), "{wrong:?}");
     }
 
@@ -263,7 +274,8 @@ mod tests {
     fn deleting_what_is_in_use_names_its_users() {
         // P2: deleting a token in use is refused, naming its users.
         let documents: Vec<_> = example().into_iter().filter(|d| d.id != "tenant a, guests").collect();
-        let wrong: Vec<_> = Config::join(&documents).unwrap_err().iter().map(ToString::to_string).collect();
+        let wrong: Vec<_> =
+            Config::join(&documents, None).unwrap_err().iter().map(ToString::to_string).collect();
         assert!(
             wrong.iter().any(|line| line.starts_with("call-routing-rules/guests with a pin: token")),
             "{wrong:?}"

@@ -287,12 +287,17 @@ impl Config {
     /// # Errors
     /// [`Problems`]: everything that is wrong, at once.
     pub fn parse(file: &str, text: &str) -> Result<Self, Problems> {
+        Self::parse_after(None, file, text)
+    }
+
+    /// As [`parse`](Self::parse), faster where much is as it was `before`.
+    fn parse_after(before: Option<&Self>, file: &str, text: &str) -> Result<Self, Problems> {
         let problems = |list| Problems { file: file.to_owned(), list };
         if text.len() > MAX_BYTES {
             let message = format!("has {} bytes; at most {MAX_BYTES} are taken", text.len());
             return Err(problems(vec![Problem { line: 1, field: String::new(), message }]));
         }
-        sections::read(text).map_err(problems)
+        sections::read(text, before.map(|before| &before.router)).map_err(problems)
     }
 
     /// What of this holds only after a restart, where `running` is what the gateway was started with.

@@ -14,7 +14,7 @@ use crate::routing::{
 };
 use base::leg::{Protocol, Trust};
 use base::{Alias, limits};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -61,12 +61,15 @@ const TARGETS: &[(&str, TargetKind)] = &[
     ("external", TargetKind::External),
 ];
 
-/// Reads the whole text, or says everything that is wrong with it.
-pub(super) fn read(text: &str) -> Result<Config, Vec<Problem>> {
+/// Rules of the configuration before, by their patterns: compiling a thousand takes long, and a change seldom changes many.
+type Known<'a> = HashMap<&'a str, &'a Rule>;
+
+/// Reads the whole text, or says everything that is wrong with it. What was compiled for `before` is taken again.
+pub(super) fn read(text: &str, before: Option<&Router>) -> Result<Config, Vec<Problem>> {
     let (document, table) = Document::parse(text);
     let config = {
         let root = document.root(&table);
-        config(&document, &root)
+        config(&document, &root, before)
     };
     let problems = document.into_problems();
     match config {
@@ -76,7 +79,12 @@ pub(super) fn read(text: &str) -> Result<Config, Vec<Problem>> {
 }
 
 /// `None` only with a problem noted.
-fn config(document: &Document<'_>, root: &Section<'_, '_>) -> Option<Config> {
+fn config(document: &Document<'_>, root: &Section<'_, '_>, before: Option<&Router>) -> Option<Config> {
+    let known: Known<'_> = before
+        .into_iter()
+        .flat_map(Router::rules)
+        .map(|rule| (rule.matches.pattern.as_str(), rule))
+        .collect();
     let mut names = Names::default();
     let gateway = gateway(root);
     let signalling_ports = root.section("signalling").take("ports", values::ports);
@@ -103,7 +111,7 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>) -> Option<Config> {
         root.wrong("rules", format!("has {} rules; at most {MAX_RULES} are taken", sections.len()));
         return None;
     }
-    let rules = sections.iter().filter_map(|s| rule(document, s, &gateway, &mut names)).collect();
+    let rules = sections.iter().filter_map(|s| rule(document, s, (&gateway, &known), &mut names)).collect();
     let mut warnings = names.unused(document);
     warnings.extend(unseen);
     if sections.is_empty() {
@@ -114,7 +122,7 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>) -> Option<Config> {
         let message = "has no certificate file: callers are shown what was uploaded to the box";
         warnings.push(root.section("sip").mark("tls").note(document, message));
     }
-    let router = Router::new(rules, locations)
+    let router = Router::after(before, rules, locations)
         .map_err(|error| root.wrong("rules", format!("regexes, taken together: {error}")))
         .ok()?;
     let (notify, log) = (notify::read(root), log(root));
@@ -340,10 +348,15 @@ fn log(root: &Section<'_, '_>) -> Log {
     }
 }
 
-fn rule(document: &Document<'_>, s: &Section<'_, '_>, gateway: &Gateway, names: &mut Names) -> Option<Rule> {
+fn rule(
+    document: &Document<'_>,
+    s: &Section<'_, '_>,
+    around: (&Gateway, &Known<'_>),
+    names: &mut Names,
+) -> Option<Rule> {
     let name = s.need("name", values::name, "the dry run and the logs name rules by it");
     let priority = s.need("priority", values::number(PRIORITIES), "take 1 to 200; the lowest is asked first");
-    let matched = rule_match(document, &s.section("match"), gateway, names);
+    let matched = rule_match(document, &s.section("match"), around, names);
     s.has("replace");
     let replace =
         matched.as_ref().and_then(|(matched, unsaid)| rule_replace(s, &matched.pattern, unsaid.clone()));
@@ -383,7 +396,7 @@ fn rule(document: &Document<'_>, s: &Section<'_, '_>, gateway: &Gateway, names: 
 fn rule_match(
     document: &Document<'_>,
     s: &Section<'_, '_>,
-    gateway: &Gateway,
+    around: (&Gateway, &Known<'_>),
     names: &mut Names,
 ) -> Option<(Match, Template)> {
     let directions = s.list("calls", values::word(values::DIRECTIONS));
@@ -408,7 +421,7 @@ fn rule_match(
         Some(true) => Callers::Registered,
         Some(false) | None => Callers::Any,
     };
-    let (pattern, replace) = rule_pattern(s, gateway)?;
+    let (pattern, replace) = rule_pattern(s, around)?;
     let every = || values::PROTOCOLS.iter().map(|(_, protocol)| *protocol).collect();
     let matched = Match {
         directions: directions.unwrap_or_else(|| vec![Direction::Incoming]).into_iter().collect(),
@@ -422,7 +435,10 @@ fn rule_match(
 }
 
 /// The rule's pattern; without one, a meeting id at one of the gateway's domains or its address (K1, W2, W3).
-fn rule_pattern(s: &Section<'_, '_>, gateway: &Gateway) -> Option<(Pattern, Template)> {
+fn rule_pattern(
+    s: &Section<'_, '_>,
+    (gateway, known): (&Gateway, &Known<'_>),
+) -> Option<(Pattern, Template)> {
     if !s.has("regex") {
         let address = gateway.public_address.map(|address| match address {
             IpAddr::V4(v4) => v4.to_string(),
@@ -434,7 +450,8 @@ fn rule_pattern(s: &Section<'_, '_>, gateway: &Gateway) -> Option<(Pattern, Temp
         return Some((pattern, replace));
     }
     let text = s.take("regex", values::text)?;
-    match Pattern::parse(&text) {
+    let known = known.get(text.as_str()).map(|rule| rule.matches.pattern.clone());
+    match known.map_or_else(|| Pattern::parse(&text), Ok) {
         Ok(pattern) => Some((pattern, Template::whole())),
         Err(error) => {
             s.wrong("regex", format!("{text:?} {error}"));

@@ -95,10 +95,23 @@ impl Router {
     ///
     /// # Errors
     /// [`PatternError::TooLarge`] if their patterns are, taken together.
-    pub fn new(mut rules: Vec<Rule>, locations: Vec<Location>) -> Result<Self, PatternError> {
+    pub fn new(rules: Vec<Rule>, locations: Vec<Location>) -> Result<Self, PatternError> {
+        Self::after(None, rules, locations)
+    }
+
+    /// As [`new`](Self::new), faster where the patterns are those of `before`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn after(
+        before: Option<&Self>,
+        mut rules: Vec<Rule>,
+        locations: Vec<Location>,
+    ) -> Result<Self, PatternError> {
         rules.sort_by_key(|rule| rule.priority);
-        let aliases = Sieve::new(&rules, AliasForm::Alias)?;
-        let full_uris = Sieve::new(&rules, AliasForm::FullUri)?;
+        let aliases = Sieve::new(&rules, AliasForm::Alias, before.map(|before| &before.aliases.patterns))?;
+        let full_uris =
+            Sieve::new(&rules, AliasForm::FullUri, before.map(|before| &before.full_uris.patterns))?;
         Ok(Self { rules, locations, aliases, full_uris })
     }
 
@@ -167,10 +180,10 @@ impl Router {
 }
 
 impl Sieve {
-    fn new(rules: &[Rule], form: AliasForm) -> Result<Self, PatternError> {
+    fn new(rules: &[Rule], form: AliasForm, before: Option<&Patterns>) -> Result<Self, PatternError> {
         let of_form = || rules.iter().enumerate().filter(move |(_, rule)| rule.matches.form == form);
         Ok(Self {
-            patterns: Patterns::new(of_form().map(|(_, rule)| &rule.matches.pattern))?,
+            patterns: Patterns::new(of_form().map(|(_, rule)| &rule.matches.pattern), before)?,
             rules: of_form().map(|(place, _)| place).collect(),
         })
     }

@@ -97,15 +97,15 @@ impl Configuration {
         let (line, put) = trail.line(now(), &act);
         edits.push(put);
         edits.extend(trail.outgrown());
+        let before = self.now();
         let (made, checked) = self.store.change(&edits, |documents| {
             if !configures {
                 return Ok(Checked::Same);
             }
             let documents =
                 joined(documents, &self.secrets).map_err(|error| vec![whole(error.to_string())])?;
-            let config = Config::join(&documents)?;
+            let (config, warnings) = Config::join(&documents, Some(&before))?;
             readable(&config)?;
-            let warnings = config.warnings_of(&documents);
             Ok::<_, Vec<Wrong>>(Checked::Config(Box::new(config), warnings))
         })?;
         trail.add(line);

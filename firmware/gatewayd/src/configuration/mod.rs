@@ -12,7 +12,7 @@ mod audit;
 mod change;
 mod secrets;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use archive::{ARCHIVE_BYTES, Archive, ArchiveError, Contents};
 pub use audit::AUDIT_KEPT;
@@ -101,7 +101,9 @@ impl Configuration {
             fill(&store, &secrets, file, text)?;
         }
         let (_, documents) = store.all();
-        let config = Arc::new(Config::join(&joined(&documents, &secrets)?).map_err(NoConfiguration::Wrong)?);
+        let (config, _) =
+            Config::join(&joined(&documents, &secrets)?, None).map_err(NoConfiguration::Wrong)?;
+        let config = Arc::new(config);
         let trail = Trail::read(&documents);
         let current = watch::Sender::new(Arc::clone(&config));
         Ok((Self { store, secrets, trail: Mutex::new(trail), current, started: config, copy: None }, opened))

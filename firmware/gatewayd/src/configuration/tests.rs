@@ -6,7 +6,8 @@ use base::Secret;
 use serde_json::json;
 use tempfile::TempDir;
 
-const FIRST: &str = r#"
+/// What a store of tests begins with.
+pub(crate) const FIRST: &str = r#"
 [gateway]
 domains = ["meet.example.com"]
 
