@@ -53,6 +53,9 @@ pub struct Call {
     pub display_name: Option<String>,
     /// The rule that took it.
     pub rule: Option<String>,
+    /// How many keys its caller has keyed in a reception.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyed: Option<usize>,
     /// How the room's picture is arranged.
     pub layout: String,
     /// Its legs: the caller's, then the conference's if there is one.
@@ -260,6 +263,7 @@ impl Call {
             caller: room,
             display_name: dialled.map(|dialled| dialled.display_name.reveal().to_owned()),
             rule: route.map(|(rule, _, _)| rule.to_owned()),
+            keyed: call.keys(),
             layout: call.layout().name().to_owned(),
             legs,
             participants: call.roster().iter().map(Participant::new).collect(),

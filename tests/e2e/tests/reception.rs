@@ -14,6 +14,7 @@ use e2e::signalling::{self, SipMessage, first};
 use e2e::sipp::{self, Sipp, in_dialog, with_description};
 use e2e::sound::{Sound, tone};
 use e2e::wire;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -99,12 +100,18 @@ async fn p5_a_room_sees_and_hears_the_reception_keys_the_id_and_meets_the_person
     let prompted = scene.gateway.status()?;
     ensure!(prompted["live"]["unrouted"][0]["state"] == "in the reception", "{prompted:#}");
     ensure!(scene.simulator().participants(MEETING).len() == 1, "nobody but the person is in the meeting");
-    // The voice lasts about eight seconds.
-    tokio::time::sleep(Duration::from_secs(4)).await;
-    for key in MEETING.chars() {
-        room.press(&key.to_string())?;
-        tokio::time::sleep(Duration::from_millis(350)).await;
-    }
+    // The voice lasts about eight seconds; half of it, in packets of 20 ms, is heard before a key cuts it short.
+    let spoken_packets = |status: &Value| {
+        let streams =
+            status["live"]["unrouted"][0]["legs"][0]["streams"].as_array().cloned().unwrap_or_default();
+        let sound = streams.iter().find(|s| s["kind"] == "audio" && s["direction"] == "send");
+        sound.and_then(|sound| sound["packets"].as_u64()).unwrap_or_default()
+    };
+    scene
+        .gateway
+        .wait_status("four seconds of the voice", PATIENCE, |status| spoken_packets(status) >= 200)
+        .await?;
+    keys(&scene, &mut room, MEETING).await?;
     sees(&scene, &mut room, "welcome", 4_000).await?;
     room.press("#")?;
 
@@ -391,11 +398,19 @@ async fn keyed_by_room(scene: &Scene) -> Result<Room> {
     room.dial(ALIAS)?;
     room.wait_connected(PATIENCE)?;
     sees(scene, &mut room, "welcome", 0).await?;
-    for key in MEETING.chars().chain(['#']) {
-        room.press(&key.to_string())?;
-        tokio::time::sleep(Duration::from_millis(350)).await;
-    }
+    keys(scene, &mut room, MEETING).await?;
+    room.press("#")?;
     Ok(room)
+}
+
+/// Keys these, each once the reception has taken the one before.
+async fn keys(scene: &Scene, room: &mut Room, keys: &str) -> Result<()> {
+    for (place, key) in keys.chars().enumerate() {
+        room.press(&key.to_string())?;
+        let taken = |status: &Value| status["live"]["unrouted"][0]["keyed"] == place + 1;
+        scene.gateway.wait_status("a key that is taken", PATIENCE, taken).await?;
+    }
+    Ok(())
 }
 
 async fn ends_with(scene: &Scene, wanted: &str) -> Result<()> {

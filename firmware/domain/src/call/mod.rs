@@ -316,6 +316,15 @@ impl Call {
         self.guest.as_ref().and_then(|guest| guest.visit.desk())
     }
 
+    /// How many keys its caller has keyed there; which ones is nobody's business.
+    #[must_use]
+    pub fn keys(&self) -> Option<usize> {
+        self.guest
+            .as_ref()
+            .filter(|guest| guest.visit.desk().is_some())
+            .map(|guest| guest.visit.keyed().len())
+    }
+
     /// The rule that took it, the connector and the meeting.
     #[must_use]
     pub fn route(&self) -> Option<(&str, &str, &str)> {

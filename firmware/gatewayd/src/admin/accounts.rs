@@ -29,7 +29,7 @@ const MOST: usize = 256;
 /// Longest name, in characters.
 const NAME_CHARS: usize = 64;
 /// What an unknown user's password is held against, so that it takes as long as a known one's.
-const NOBODY: &str =
+pub(super) const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5$YYzPKv0JBlwGmOmKpW3zJqvVqyZ3mJvE1cJd0eGx2mQ";
 /// Passwords that are hashed at a time: each takes 19 MiB and a processor.
 const HASHERS: usize = 2;

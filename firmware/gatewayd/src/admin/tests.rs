@@ -4,6 +4,7 @@ use super::*;
 use crate::alarms::{self, Places};
 use crate::certificates::{Credentials, DataKey};
 use crate::configuration::Secrets;
+use crate::configuration::tests::FIRST;
 use axum::body::Body;
 use axum::http::{Request as HttpRequest, Response, StatusCode};
 use base::{Secret, Seed};
@@ -15,29 +16,8 @@ use tower::ServiceExt;
 /// The document as it is in the tree; `GANTRY_WRITE_OPENAPI=1 cargo nextest run -p gatewayd -E 'test(the_document)'` writes it anew.
 const DOCUMENT: &str = include_str!("../../openapi.json");
 
-const FIRST: &str = r#"
-[gateway]
-domains = ["meet.example.com"]
-
-[[tokens]]
-name = "tenant a"
-value = "PLANTED-VALUE"
-trust = "trusted"
-
-[[connectors]]
-name = "meet"
-kind = "interop"
-url = "https://conference.example.com"
-
-[[devices]]
-alias = "board@meet.example.com"
-password = "PLANTED-PASSWORD"
-
-[[rules]]
-name = "meetings"
-priority = 100
-token = "tenant a"
-"#;
+/// A device besides.
+const DEVICE: &str = "[[devices]]\nalias = \"board@meet.example.com\"\npassword = \"PLANTED-PASSWORD\"\n";
 
 /// An administration without sockets.
 struct Bench {
@@ -76,7 +56,11 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let key = Arc::new(DataKey::load(&folder.path().join("data.key")).unwrap());
         let trust = Trust::open(folder.path(), &key, Credentials::default()).unwrap();
-        let opened = Configuration::open(folder.path(), Secrets::new(key), Some(("gantry.toml", FIRST)));
+        let opened = Configuration::open(
+            folder.path(),
+            Secrets::new(key),
+            Some(("gantry.toml", &format!("{FIRST}{DEVICE}"))),
+        );
         let configuration = Arc::new(opened.map_err(|error| error.to_string()).unwrap().0);
         let (shard, events) = mpsc::channel(64);
         let (_, live) = watch::channel(Arc::default());
@@ -292,6 +276,17 @@ fn an_unknown_user_and_a_wrong_password_are_told_alike() {
         };
         assert_eq!(ask("ann").await, ask("nobody").await);
     });
+}
+
+#[test]
+fn an_unknown_users_password_is_hashed_as_long_as_a_known_ones() {
+    // One that can't be read would be refused at once, and tell who is known.
+    let nobody = argon2::PasswordHash::new(accounts::NOBODY).unwrap();
+    let made =
+        hashed(&Secret::new("correct horse battery".to_owned())).map_err(|problem| problem.detail).unwrap();
+    let known = argon2::PasswordHash::new(made.expose()).unwrap();
+    assert_eq!((nobody.algorithm, nobody.params), (known.algorithm, known.params));
+    assert_eq!(nobody.hash.unwrap().len(), known.hash.unwrap().len());
 }
 
 #[test]

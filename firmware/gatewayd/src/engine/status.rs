@@ -65,7 +65,10 @@ pub(super) fn call(slot: &mut Slot, plane: &Plane, now: Instant) -> Call {
     };
     let stats = slot.call.caller().stats();
     let caller = slot.meters.0.read(now, &stats, of(Side::Caller));
-    let stats = slot.call.conference().map(|leg| leg.stats()).unwrap_or_default();
-    let conference = slot.meters.1.read(now, &stats, of(Side::Conference));
+    // When a call ends its conference's leg may be gone already; it is told as it was seen last.
+    if let Some(leg) = slot.call.conference() {
+        slot.conference = slot.meters.1.read(now, &leg.stats(), of(Side::Conference));
+    }
+    let conference = slot.conference.clone();
     Call::new(slot.call.machine(), now.saturating_duration_since(slot.call.began), caller, conference)
 }

@@ -65,6 +65,7 @@ impl Shard {
             from,
             stood: false,
             meters: (Meter::default(), Meter::default()),
+            conference: Vec::new(),
         };
         self.sessions.insert(session, id);
         self.calls.insert(id, slot);

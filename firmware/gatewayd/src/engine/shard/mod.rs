@@ -36,7 +36,7 @@ use domain::call::{CallInput, Operator};
 use domain::config::Config;
 use domain::history::CallRecord;
 use domain::media::Side;
-use domain::status::Meter;
+use domain::status::{Meter, Stream};
 use rand::rngs::ChaCha12Rng;
 use rand::{Rng, SeedableRng};
 use sip::endpoint::{Input, Transport};
@@ -137,6 +137,8 @@ pub(super) struct Slot {
     /// Whether the caller is in the meeting, or was.
     stood: bool,
     pub(super) meters: (Meter, Meter),
+    /// The streams of its conference's leg, as they were last looked at.
+    pub(super) conference: Vec<Stream>,
 }
 
 impl Shard {
