@@ -92,6 +92,25 @@ fn is_signed(post: &Post) -> bool {
 
 /// P17
 #[test]
+fn p17_an_alarm_about_what_was_taken_out_of_the_configuration_ends() {
+    run(async {
+        let folder = tempfile::tempdir().expect("a folder");
+        let connector =
+            "[[connectors]]\nname = \"meet\"\nkind = \"interop\"\nurl = \"https://127.0.0.1:1\"\n";
+        let alarms = start(connector, folder.path());
+        let mut notices = alarms.subscribe();
+        let health = Health::Bad { why: "nobody answers".into() };
+        alarms.teller().tell(Fact::MeetingService { connector: "meet".into(), health });
+        assert_eq!(notices.recv().await.expect("a notice").change, Change::Raised);
+        let text = "[gateway]\ndomains = [\"meet.example.com\"]\n";
+        alarms.configure(Arc::new(Config::parse("test", text).expect("good"))).await;
+        assert_eq!(notices.recv().await.expect("a notice").change, Change::Cleared);
+        assert!(alarms.list().is_empty(), "{:?}", alarms.list());
+    });
+}
+
+/// P17
+#[test]
 fn p17_a_station_hears_of_an_alarm_by_snmp_v2c_and_another_by_v3_signed_and_encrypted() {
     run(async {
         let old = Snmptrapd::start("authCommunity log public");

@@ -55,6 +55,8 @@ use store::Edit;
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
+/// When what was uploaded ends is told to the alarms so often.
+const ROUND: Duration = Duration::from_secs(60);
 /// The live view is taken so often.
 const LIVE: Duration = Duration::from_secs(1);
 
@@ -197,9 +199,14 @@ pub async fn follow(
 ) {
     let mut tick = tokio::time::interval(LIVE);
     let mut configured = admin.configuration.watch();
+    let (mut round, alarms) = (tokio::time::interval(ROUND), admin.alarms.teller());
     loop {
         tokio::select! {
             _ = tick.tick() => drop(live.send_replace(Arc::new(asked.status().await))),
+            _ = round.tick() => {
+                let domain = admin.configuration.now().gateway.domains.first().cloned().unwrap_or_default();
+                admin.trust.facts(&domain).for_each(|fact| alarms.tell(fact));
+            }
             record = over.recv() => match record {
                 Some(record) => admin.history.add(record),
                 None => return,
@@ -215,6 +222,7 @@ pub async fn follow(
                         // A shard that is gone takes no calls.
                         drop(shard.send(Event::Configure(Arc::clone(&config))).await);
                     }
+                    admin.alarms.configure(config).await;
                 }
             }
         }

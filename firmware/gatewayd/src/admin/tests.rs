@@ -5,6 +5,7 @@ use crate::alarms::{self, Places};
 use crate::certificates::{Credentials, DataKey};
 use crate::configuration::Secrets;
 use crate::configuration::tests::FIRST;
+use crate::net::testing::Authority;
 use axum::body::Body;
 use axum::http::{Request as HttpRequest, Response, StatusCode};
 use base::{Secret, Seed};
@@ -500,6 +501,34 @@ fn k6_rooms_fetch_the_phonebook_by_https_with_its_own_password() {
             .await
             .is(200);
         assert_eq!(fetch(None).await.0, 200);
+    });
+}
+
+#[test]
+fn k2_a_certificate_is_requested_uploaded_and_watched_and_a_request_in_its_place_is_refused_by_name() {
+    run(async {
+        let bench = Bench::new();
+        let ann = bench.administrator().await;
+        let request = json!({ "names": ["meet.example.com"], "key": "ecdsa-p256" });
+        let requested = bench.ask(&ann, "POST", "/tls-certificate:request", Some(request)).await;
+        let csr = requested.is(200).body["csr"].as_str().unwrap().to_owned();
+        // Pasted back by mistake, nothing changes.
+        let refused = bench.ask(&ann, "PUT", "/tls-certificate", Some(json!({ "pem": csr }))).await;
+        let said = refused.is(422).body["errors"][0]["message"].as_str().unwrap().to_owned();
+        assert!(said.contains("request"), "{said}");
+        assert_eq!(bench.admin.trust.facts("meet.example.com").count(), 0);
+        // Signed, it is in use at once, and the alarms know when it ends.
+        let chain = Authority::new().sign(&csr);
+        let uploaded = bench.ask(&ann, "PUT", "/tls-certificate", Some(json!({ "pem": chain }))).await;
+        assert_eq!(uploaded.is(200).body["current"]["names"], json!(["meet.example.com"]));
+        assert!(bench.admin.trust.credentials().tls.current().is_some());
+        assert_eq!(bench.admin.trust.facts("meet.example.com").count(), 1);
+        let status = bench.ask(&ann, "GET", "/tls-certificate", None).await;
+        assert!(
+            status.is(200).body["pending_key"].is_null() && !status.text.contains("PRIVATE"),
+            "{}",
+            status.text
+        );
     });
 }
 

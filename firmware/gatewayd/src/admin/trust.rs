@@ -5,6 +5,7 @@ use super::access::{Role, Who};
 use super::body::Body;
 use super::book::{Book, Method, Operation};
 use super::problem::{FieldError, Problem, Sort};
+use crate::alarms::GATEWAY_TOKEN;
 use crate::certificates::data_key::DataKey;
 use crate::certificates::gateway_token::HolderError;
 use crate::certificates::key_store::{KeyStoreError, Status, UploadError};
@@ -14,6 +15,7 @@ use anyhow::{Context, Result};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
+use domain::alarm::{CertificateState, Fact};
 use domain::certificate::request::{Draft, Usage};
 use domain::certificate::{CsrRequest, ExpiryState, Purpose, Refused};
 use serde::{Deserialize, Serialize};
@@ -103,6 +105,17 @@ impl Trust {
     #[must_use]
     pub const fn credentials(&self) -> &Credentials {
         &self.credentials
+    }
+
+    /// When the certificate of `domain` and the gateway token end, of those that were uploaded.
+    pub fn facts(&self, domain: &str) -> impl Iterator<Item = Fact> + use<> {
+        let certificate = self.tls().chain().map(|chain| Fact::Certificate {
+            name: domain.to_owned(),
+            state: CertificateState::Ends(chain.not_after()),
+        });
+        let token =
+            self.token().ends().map(|ends| Fact::GatewayToken { name: GATEWAY_TOKEN.to_owned(), ends });
+        certificate.into_iter().chain(token)
     }
 
     fn tls(&self) -> MutexGuard<'_, KeyStore> {

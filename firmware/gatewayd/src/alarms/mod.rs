@@ -33,6 +33,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch as published};
 use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
+pub(crate) use watch::GATEWAY_TOKEN;
 use watch::Watch;
 
 /// What is told and waits to be heard.
@@ -121,6 +122,7 @@ enum Message {
     Input(AlarmInput),
     Acknowledge { id: AlarmId, by: String, answer: oneshot::Sender<Result<(), NotAcknowledged>> },
     Receivers(oneshot::Sender<Vec<Figures>>),
+    Configure(Arc<Config>),
 }
 
 impl AlarmsHandle {
@@ -160,6 +162,12 @@ impl AlarmsHandle {
             return Vec::new();
         }
         told.await.unwrap_or_default()
+    }
+
+    /// Watches what `config` names from now on; alarms about what it names no more end. Receivers stay as they were started.
+    pub async fn configure(&self, config: Arc<Config>) {
+        // Alarms that are gone watch nothing.
+        drop(self.sender.send(Message::Configure(config)).await);
     }
 
     /// A way to tell how things stand.
@@ -213,6 +221,7 @@ struct Keeper {
     sinks: Sinks,
     watch: Watch,
     probe: Probe,
+    ports: Arc<LocalPorts>,
     teller: Teller,
     publish: published::Sender<Arc<View>>,
     notices: broadcast::Sender<Arc<Notice>>,
@@ -244,6 +253,7 @@ impl Keeper {
             sinks,
             watch: Watch::new(config, places),
             probe: Probe::new(config, &ports, teller),
+            ports,
             teller: teller.clone(),
             publish,
             notices,
@@ -281,6 +291,12 @@ impl Keeper {
                 let _ = answer.send(told);
             }
             Message::Receivers(answer) => drop(answer.send(self.sinks.figures())),
+            Message::Configure(config) => {
+                self.probe = Probe::new(&config, &self.ports, &self.teller);
+                self.watch.configure(config);
+                self.watch.subjects().into_iter().for_each(|input| self.step(input));
+                self.look();
+            }
         }
     }
 

@@ -27,6 +27,9 @@ pub(crate) const MEDIA_PORTS: &str = "media ports";
 /// What makes the name of the SNMP engine of the machine's id, which is not to be shown (machine-id(5)).
 const ENGINE_SALT: &[u8] = b"gantry snmp engine";
 
+/// What the gateway token that was uploaded is called.
+pub(crate) const GATEWAY_TOKEN: &str = "this gateway's";
+
 /// Looks at the box.
 pub(super) struct Watch {
     config: Arc<Config>,
@@ -59,14 +62,20 @@ impl Watch {
         Self { config: Arc::clone(config), places, sensors }
     }
 
+    /// Looks at what `config` names from now on.
+    pub(super) fn configure(&mut self, config: Arc<Config>) {
+        self.config = config;
+    }
+
     /// What there is to be told of, so that alarms about what was taken out of the configuration end.
     pub(super) fn subjects(&self) -> Vec<AlarmInput> {
         let of = |family, names: Vec<String>| AlarmInput::Subjects(family, BTreeSet::from_iter(names));
         let connectors = || self.config.connectors.iter().map(|connector| connector.name.clone());
         let disk = self.places.disk.iter().map(|folder| folder.display().to_string());
         vec![
-            of(Family::Certificate, self.config.sip.certificate.iter().map(|_| self.domain()).collect()),
-            of(Family::GatewayToken, connectors().collect()),
+            // What was uploaded to the box is told of by those names too.
+            of(Family::Certificate, vec![self.domain()]),
+            of(Family::GatewayToken, connectors().chain([GATEWAY_TOKEN.to_owned()]).collect()),
             of(Family::MeetingService, connectors().collect()),
             of(Family::Capacity, vec![MEDIA_PORTS.to_owned()]),
             of(Family::Disk, disk.collect()),

@@ -107,6 +107,12 @@ impl TokenHolder {
         self.keys.status(now)
     }
 
+    /// When the token in use ends.
+    #[must_use]
+    pub fn ends(&self) -> Option<UnixTime> {
+        self.keys.chain().map(Chain::not_after)
+    }
+
     /// What signs: the leaf's common name is the gateway's name. `None` if the key is not here, which installing refuses.
     fn token(&self, chain: &Chain) -> Result<Option<GatewayToken>, TokenError> {
         let name = chain.common_name().unwrap_or_default();
