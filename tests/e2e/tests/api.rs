@@ -59,6 +59,11 @@ async fn the_api_is_what_its_document_says_whatever_is_sent_to_it() -> Result<()
     Ok(())
 }
 
+/// Whether sound and pictures are counted at both ends of a call.
+fn both_legs_stream(call: &Value) -> bool {
+    (0..2).all(|leg| call["legs"][leg]["streams"].as_array().is_some_and(|all| all.len() >= 2))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_configured_while_calls_stand_holds_for_the_next_call_and_leaves_them_alone() -> Result<()> {
     // Given a room in its meeting.
@@ -73,11 +78,10 @@ async fn what_is_configured_while_calls_stand_holds_for_the_next_call_and_leaves
     let mut late = Room::start(&scene.lab, "late", &RoomConfig::new(scene.gateway.udp))?;
     late.dial(&alias(MEETING))?;
     late.wait_closed(PATIENCE)?;
-    // (What is live is looked at each second.)
-    let calls = eventually("the call that stands", PATIENCE, || {
-        api.ask("GET", "/calls", None)
-            .ok()
-            .filter(|calls| calls["items"].as_array().is_some_and(|all| all.len() == 1))
+    // (What is live is looked at each second, and a stream is there when its first packet is.)
+    let calls = eventually("the call that stands, with its streams", PATIENCE, || {
+        let calls = api.ask("GET", "/calls", None).ok()?;
+        (calls["items"].as_array()?.len() == 1 && both_legs_stream(&calls["items"][0])).then_some(calls)
     });
     let calls = calls.await?;
     // And when an operator ends it, it is in the history with the streams of both its legs.
@@ -92,9 +96,6 @@ async fn what_is_configured_while_calls_stand_holds_for_the_next_call_and_leaves
     let record = record.await?;
     ensure!(record["fault"] == "Operator", "{record:#}");
     ensure!(record["call"]["rule"] == "meetings", "{record:#}");
-    ensure!(
-        (0..2).all(|leg| record["call"]["legs"][leg]["streams"].as_array().is_some_and(|all| all.len() >= 2)),
-        "{record:#}"
-    );
+    ensure!(both_legs_stream(&record["call"]), "{record:#}");
     Ok(())
 }
