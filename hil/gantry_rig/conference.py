@@ -48,6 +48,7 @@ class Conference:
         ports = f'[media]\nports = "{media.start}-{media.stop - 1}"\n' if media else ""
         configuration = (
             f'[gateway]\ndomains = ["{DOMAIN}"]\n{address}{ports}'
+            f'[admin]\nlisten = ["0.0.0.0:443"]\n'
             f'[log]\nlevel = "info"\n'
             f'[[tokens]]\nname = "rig"\nvalue = "{TOKEN}"\ntrust = "trusted"\n'
             f'[[connectors]]\nname = "meet"\nkind = "interop"\nurl = "{self.url}"\n'

@@ -15,6 +15,7 @@
 pub mod apply;
 pub mod bundle;
 pub mod client;
+pub mod data_key;
 pub mod desk;
 pub mod files;
 pub mod gateway;

@@ -9,7 +9,7 @@ use console::places::Places;
 use console::protocol::{Ask, Hidden, Reply, Where};
 use console::serial::Terminal;
 use console::words::{self, Command, Form};
-use console::{apply, life, notes, panel, serial, serve, stamping};
+use console::{apply, data_key, life, notes, panel, serial, serve, stamping};
 use domain::appliance::request::What;
 use linux::stamping::{Links, LinuxProver};
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
@@ -23,7 +23,7 @@ serve                   owns the settings and answers the others
 serial [--terminal auto|vt100|dumb] [<tty>]   the set-up on the terminal at its input
 panel                   the set-up on the front panel
 apply <what>            does what was asked for: network, time, host-name, reboot, power-off, factory-reset, resume;
-                        boot and forget at every start
+                        boot, data-key and forget at every start
 record-stop <unit>      writes down why a service stopped
 prove-stamps          finds out who stamps the packets of each network card
 record-start, record-end   why the box restarted, and that it ends in good order
@@ -93,12 +93,13 @@ fn serial(rest: &[&str], places: &Places) -> Result<ExitCode> {
 fn apply(what: &str, places: &Places) -> Result<ExitCode> {
     match what {
         "boot" => apply::at_boot(places)?,
+        "data-key" => data_key::ready(places)?,
         "forget" => apply::forget(places)?,
         "forget-data" => apply::forget_data(places)?,
         what => {
             let names = || What::ALL.map(What::name).join(", ");
             let what = What::parse(what)
-                .with_context(|| format!("apply takes: {}, boot, forget, forget-data", names()))?;
+                .with_context(|| format!("apply takes: {}, boot, data-key, forget, forget-data", names()))?;
             apply::request(what, places)?;
         }
     }

@@ -81,16 +81,34 @@ impl Places {
         self.at("/run/gantry/gatewayd.sock")
     }
 
-    /// The gateway's configuration.
+    /// What the gateway keeps.
+    #[must_use]
+    pub fn gateway_state(&self) -> PathBuf {
+        self.at("/var/lib/gantry/gatewayd")
+    }
+
+    /// The gateway's configuration: what it begins with, and from then on a copy of what it keeps.
     #[must_use]
     pub fn configuration(&self) -> PathBuf {
-        self.at("/var/lib/gantry/gatewayd/gantry.toml")
+        self.gateway_state().join("gantry.toml")
     }
 
     /// The configuration that a box begins with.
     #[must_use]
     pub fn delivered_configuration(&self) -> PathBuf {
         self.at("/usr/share/gantry/gantry.toml")
+    }
+
+    /// The key over the gateway's secrets, sealed by the TPM.
+    #[must_use]
+    pub fn sealed_data_key(&self) -> PathBuf {
+        self.at("/var/lib/gantry/data-key.sealed")
+    }
+
+    /// The same, open, for the service manager to give to the gateway; in memory only, and empty where there is none.
+    #[must_use]
+    pub fn data_key(&self) -> PathBuf {
+        self.at("/run/gantry-keys/gantry.data-key")
     }
 
     /// The folder of requests.

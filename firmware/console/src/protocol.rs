@@ -144,6 +144,8 @@ pub enum Where {
     Panel,
     /// At a command line.
     Command,
+    /// At the administration's page or API, which the gateway serves.
+    Page,
 }
 
 /// What a code is given for.
@@ -404,6 +406,7 @@ impl Where {
             Self::Serial => "serial",
             Self::Panel => "panel",
             Self::Command => "command",
+            Self::Page => "page",
         }
     }
 }

@@ -247,7 +247,7 @@ fn accept(listener: &UnixListener, desk: &Sender<Message>, places: &Places) {
         let (id, desk, places) = (SessionId(next), desk.clone(), places.clone());
         let serve = move || {
             let (answer, opened) = sync_channel(1);
-            let known = desk.send(Message::Open(id, peer(&stream), answer)).is_ok();
+            let known = desk.send(Message::Open(id, peer(&stream, &places), answer)).is_ok();
             match opened.recv() {
                 Ok(Ok(())) if known => connection(stream, id, &desk, &places),
                 Ok(Err(why)) => drop(write(&stream, &Reply::refused([why]))),
@@ -262,11 +262,13 @@ fn accept(listener: &UnixListener, desk: &Sender<Message>, places: &Places) {
     }
 }
 
-/// By whom a connection was opened: the kernel says it.
-fn peer(stream: &UnixStream) -> Peer {
+/// By whom a connection was opened: the kernel says it. The gateway is who owns the folder of its state, which root made.
+fn peer(stream: &UnixStream, places: &Places) -> Peer {
     let own = nix::unistd::geteuid().as_raw();
+    let gateway = std::fs::metadata(places.gateway_state()).map(|found| found.uid()).ok();
     match getsockopt(stream, PeerCredentials) {
         Ok(peer) if peer.uid() == 0 || peer.uid() == own => Peer::Trusted,
+        Ok(peer) if Some(peer.uid()) == gateway => Peer::Gateway,
         _ => Peer::Stranger,
     }
 }

@@ -21,8 +21,16 @@ impl Desk {
             return if matches!(ask, Ask::Hello { .. }) { Ok(()) } else { Err("say hello first") };
         };
         let looks = matches!(ask, Ask::Hello { .. } | Ask::Facts | Ask::Show { view: View::Status });
-        if session.peer == Peer::Stranger {
+        let stranger = match session.peer {
+            Peer::Trusted => false,
+            Peer::Gateway => at != Where::Page,
+            Peer::Stranger => true,
+        };
+        if stranger {
             return if looks { Ok(()) } else { Err("this user of the box may only look at the status") };
+        }
+        if at == Where::Page {
+            return page_allows(authority, ask);
         }
         let panel = self.commit.in_force().panel;
         if at == Where::Panel && panel == PanelUse::Off && self.access.is_claimed() {
@@ -361,6 +369,23 @@ impl Desk {
         };
         outside.audit(&act(by, "locate", &said, Vec::new()));
         Answer::Reply(Reply::said(said))
+    }
+}
+
+/// What is done at the page: everything but what proves that somebody stands before the box.
+fn page_allows(authority: Authority, ask: &Ask) -> Result<(), &'static str> {
+    match ask {
+        Ask::Hello { .. }
+        | Ask::Facts
+        | Ask::Show { .. }
+        | Ask::Login { .. }
+        | Ask::Logout
+        | Ask::Awake => Ok(()),
+        Ask::Prove { .. } | Ask::Held | Ask::Own { .. } | Ask::Reset { .. } => {
+            Err("this is done at the box itself, at its serial console or front panel")
+        }
+        _ if authority == Authority::Administrator => Ok(()),
+        _ => Err("the password of the box's administrator is needed"),
     }
 }
 

@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 /// Most connections at a time.
 pub const SESSIONS: usize = 16;
 /// Most of them opened by other users of the box, so that there is room for the console itself.
-const STRANGERS: usize = SESSIONS / 2;
+const OTHERS: usize = SESSIONS / 2;
 /// How long the locate lamp may blink at most.
 const LOCATE_MOST: Duration = Duration::from_secs(3_600 * 12);
 
@@ -125,8 +125,8 @@ impl Desk {
     /// # Errors
     /// If there are too many.
     pub fn open(&mut self, now: Instant, id: SessionId, peer: Peer) -> Result<(), &'static str> {
-        let strangers = self.sessions.values().filter(|session| session.peer == Peer::Stranger).count();
-        if self.sessions.len() >= SESSIONS || (peer == Peer::Stranger && strangers >= STRANGERS) {
+        let others = self.sessions.values().filter(|session| session.peer != Peer::Trusted).count();
+        if self.sessions.len() >= SESSIONS || (peer != Peer::Trusted && others >= OTHERS) {
             return Err("too many connections; close one first");
         }
         self.sessions.insert(id, Session::new(peer, now));

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 pub enum Peer {
     /// By root, or by the console's own user.
     Trusted,
+    /// By the gateway, for an administrator who sits at the page. It may look at everything; what changes something is done on the
+    /// administrator's own word, the password, so that a gateway in the wrong hands holds no power over the box.
+    Gateway,
     /// By another user of the box: a service. It may look at the status.
     Stranger,
 }
@@ -54,7 +57,7 @@ impl Session {
     pub fn door(&self) -> Door {
         match self.at {
             Some(Where::Panel) => Door::Panel,
-            Some(Where::Serial | Where::Command) | None => Door::Serial,
+            Some(Where::Serial | Where::Command | Where::Page) | None => Door::Serial,
         }
     }
 

@@ -119,6 +119,53 @@ fn nobody_changes_anything_before_he_has_shown_himself() {
 }
 
 #[test]
+fn the_page_looks_at_everything_and_changes_nothing_without_the_administrators_password() {
+    let mut rig = Rig::claimed();
+    let page = rig.open(1, Peer::Gateway, Where::Page);
+    for view in View::ALL {
+        assert!(rig.ask(page, Ask::Show { view }).is_done(), "{view:?}");
+    }
+    for ask in [set("host-name", "new"), Ask::Apply, Ask::Drain, Ask::Reboot { haste: Haste::Now }] {
+        let refused = rig.ask(page, ask);
+        assert!(refused.problems[0].contains("password"), "{refused:?}");
+    }
+    assert!(!rig.ask(page, login("a wrong horse battery")).is_done());
+    assert!(!rig.ask(page, set("host-name", "new")).is_done());
+    assert!(rig.ask(page, login(PASSWORD)).is_done());
+    assert!(rig.ask(page, set("host-name", "new")).is_done() && rig.ask(page, Ask::Apply).is_done());
+    assert_eq!(rig.host_name(), "new");
+    assert_eq!(acts(&rig).last().unwrap(), "page apply: on trial");
+}
+
+#[test]
+fn what_somebody_before_the_box_must_do_is_not_done_at_the_page_even_with_the_password() {
+    let mut rig = Rig::claimed();
+    let page = rig.open(1, Peer::Gateway, Where::Page);
+    assert!(rig.ask(page, login(PASSWORD)).is_done());
+    let code = || Hidden(CODE.into());
+    for ask in [
+        Ask::Reset { tier: Tier::Everything, phrase: "reset everything".into(), code: code() },
+        Ask::Prove { purpose: Purpose::Recover, code: code() },
+        Ask::Own { password: Some(Hidden("another horse battery".into())) },
+        Ask::Held,
+    ] {
+        assert!(rig.ask(page, ask).problems[0].contains("at the box itself"));
+    }
+}
+
+#[test]
+fn the_gateway_is_a_stranger_wherever_but_at_the_page() {
+    let mut rig = Rig::claimed();
+    for (number, at) in [(1, Where::Serial), (2, Where::Panel), (3, Where::Command)] {
+        let id = rig.open(number, Peer::Gateway, at);
+        assert!(!rig.ask(id, login(PASSWORD)).is_done(), "{at:?}");
+        assert!(!rig.ask(id, set("host-name", "mine")).is_done(), "{at:?}");
+    }
+    let stranger = rig.open(4, Peer::Stranger, Where::Page);
+    assert!(!rig.ask(stranger, login(PASSWORD)).is_done(), "only the gateway serves the page");
+}
+
+#[test]
 fn a_command_line_of_the_boxs_own_needs_no_password_and_is_not_locked() {
     let mut rig = Rig::claimed();
     let id = rig.open(1, Peer::Trusted, Where::Command);

@@ -27,5 +27,6 @@ pub mod stun;
 pub mod text;
 pub mod values;
 
+pub use digest::hex;
 pub use field::{Field, Of};
 pub use settings::{Draft, Settings};

@@ -15,6 +15,8 @@ use std::fmt;
 
 /// What stands in a copy for what is secret.
 const SEALED: &str = "(sealed in the store)";
+/// What a copy begins with.
+const COPY: &str = "# A copy of what the store holds, without what is secret. Changes of it are lost.\n";
 /// What a text made of documents is called.
 const JOINED: &str = "configuration";
 
@@ -92,7 +94,13 @@ pub fn render(documents: &[Document]) -> String {
         document
     });
     let (text, _) = write(&open.collect::<Vec<_>>());
-    format!("# A copy of what the store holds, without what is secret. Changes of it are lost.\n{text}")
+    format!("{COPY}{text}")
+}
+
+/// Whether `text` is what [`render`] makes.
+#[must_use]
+pub fn is_copy(text: &str) -> bool {
+    text.starts_with(COPY)
 }
 
 /// The documents of one kind.

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use base::{Secret, Seed};
 use domain::appliance::access::{PASSWORD_CHARS, PasswordHash};
-use domain::appliance::password;
+use domain::appliance::{hex, password};
 use domain::defence::Offence;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -218,10 +218,6 @@ fn check_name(name: &str) -> Result<(), Problem> {
 
 fn key(collection: &str, id: &str) -> Result<Key, Problem> {
     Key::new(collection, id).map_err(|error| Sort::Invalid.because(error.to_string()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn failed(error: &std::io::Error) -> Problem {

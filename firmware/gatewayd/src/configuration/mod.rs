@@ -25,7 +25,7 @@ use crate::configuration::audit::Trail;
 use domain::api::Kind;
 use domain::appliance::audit::{Act, Line};
 use domain::appliance::instant::UnixTime;
-use domain::config::documents::{Document, Wrong, render, split};
+use domain::config::documents::{Document, Wrong, is_copy, render, split};
 use domain::config::{Config, Problems};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -66,6 +66,11 @@ pub enum NoConfiguration {
     /// The file to begin with is wrong.
     #[error("{0}")]
     First(#[from] Problems),
+    /// The file to begin with is what a store wrote, and has no secrets.
+    #[error(
+        "{0} is the copy of a store that is gone, without its secrets; put the store back, or remove the file to begin anew and import a backup"
+    )]
+    Copy(String),
     /// What is kept is no configuration for this release.
     #[error("what the store holds is no configuration of this release:\n{}", lines(.0))]
     Wrong(Vec<Wrong>),
@@ -117,14 +122,17 @@ impl Configuration {
         self
     }
 
-    /// Whoever reads the copy sees an old one or a new one, whole.
+    /// Whoever reads the copy sees an old one or a new one, whole; one that says the same stays, so that nobody who watches it is woken.
     fn write_copy(&self) {
         let Some(path) = &self.copy else { return };
         let (_, documents) = self.store.all();
         let text = joined(&documents, &self.secrets).map(|documents| render(&documents));
         let beside = path.with_extension("new");
         let write =
-            |text: String| std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
+            |text: String| match std::fs::read_to_string(path).is_ok_and(|before| before == text) {
+                true => Ok(()),
+                false => std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path)),
+            };
         let written = text
             .map_err(|error| error.to_string())
             .and_then(|text| write(text).map_err(|error| error.to_string()));
@@ -229,6 +237,9 @@ impl Configuration {
 
 /// Puts the resources of a first file into an empty store.
 fn fill(store: &Store, secrets: &Secrets, file: &str, text: &str) -> Result<(), NoConfiguration> {
+    if is_copy(text) {
+        return Err(NoConfiguration::Copy(file.to_owned()));
+    }
     let mut edits = Vec::new();
     for Document { kind, id, body } in split(file, text)? {
         let parted = secrets.part(kind, &id, body);

@@ -234,6 +234,31 @@ fn a_copy_without_secrets_follows_each_change() {
 }
 
 #[test]
+fn a_copy_that_says_the_same_stays_so_that_the_packet_filter_is_not_made_anew() {
+    use std::os::unix::fs::MetadataExt;
+    let (folder, configuration) = begun();
+    let path = folder.path().join("gantry.toml");
+    drop(configuration.with_copy(path.clone()));
+    let file = std::fs::metadata(&path).unwrap().ino();
+    let again = opened(&folder, None).with_copy(path.clone());
+    assert_eq!(std::fs::metadata(&path).unwrap().ino(), file);
+    again.change("ann", &[location()]).unwrap();
+    assert_ne!(std::fs::metadata(&path).unwrap().ino(), file);
+}
+
+#[test]
+fn a_copy_is_nothing_to_begin_with() {
+    let (folder, configuration) = begun();
+    let path = folder.path().join("gantry.toml");
+    drop(configuration.with_copy(path.clone()));
+    let copy = std::fs::read_to_string(&path).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let key = Arc::new(DataKey::load(&elsewhere.path().join("data.key")).unwrap());
+    let refused = Configuration::open(elsewhere.path(), Secrets::new(key), Some(("gantry.toml", &copy)));
+    assert!(matches!(refused, Err(NoConfiguration::Copy(file)) if file == "gantry.toml"));
+}
+
+#[test]
 fn what_waits_for_a_restart_is_named() {
     let (_folder, configuration) = begun();
     let done = configuration.change("ann", &[location()]).unwrap();

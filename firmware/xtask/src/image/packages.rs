@@ -23,6 +23,9 @@ pub struct Package {
     /// Files that go onto the image; libraries go where they are needed.
     #[serde(default)]
     pub keep: Vec<String>,
+    /// Libraries that programs open by name while they run, so that nothing says that they need them.
+    #[serde(default)]
+    pub opened: Vec<String>,
     /// Links that the package's scripts or aliases would make.
     #[serde(default)]
     pub links: BTreeMap<String, String>,

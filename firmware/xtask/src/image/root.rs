@@ -78,10 +78,16 @@ pub fn compose(parts: &Parts<'_>, scratch: &Path) -> Result<Tree> {
     Ok(tree)
 }
 
+/// Libraries that may be needed, by their paths, and those of which nothing says that they are, by their names.
+struct Libraries {
+    known: BTreeMap<String, Node>,
+    opened: Vec<String>,
+}
+
 /// Lays what is wanted of Debian; the libraries that may be needed come back.
-fn debian(parts: &Parts<'_>, tree: &mut Tree) -> Result<BTreeMap<String, Node>> {
+fn debian(parts: &Parts<'_>, tree: &mut Tree) -> Result<Libraries> {
     let wanted = Wanted::read(&root().join("board/debian.toml"))?;
-    let mut libraries = BTreeMap::new();
+    let (mut libraries, mut opened) = (BTreeMap::new(), Vec::new());
     let on_this = |only: Option<Only>| only.is_none() || parts.flavour == Flavour::Debug;
     for package in wanted.packages.iter().filter(|package| on_this(package.only)) {
         let file = parts.mirror.fetch(parts.lock.package(&package.name)?, parts.board.name.as_str())?;
@@ -100,8 +106,9 @@ fn debian(parts: &Parts<'_>, tree: &mut Tree) -> Result<BTreeMap<String, Node>> 
         for (path, to) in &package.links {
             tree.link(path, to, Origin::Debian(package.name.clone()))?;
         }
+        opened.extend(package.opened.iter().cloned());
     }
-    Ok(libraries)
+    Ok(Libraries { known: libraries, opened })
 }
 
 fn is_library(path: &str) -> bool {
@@ -171,7 +178,8 @@ fn made(parts: &Parts<'_>, tree: &mut Tree) -> Result<()> {
 }
 
 /// Adds the libraries that programs need, and those that these need.
-fn link(tree: &mut Tree, libraries: BTreeMap<String, Node>) -> Result<()> {
+fn link(tree: &mut Tree, libraries: Libraries) -> Result<()> {
+    let Libraries { known: libraries, opened } = libraries;
     let by_name: BTreeMap<&str, &str> =
         libraries.keys().map(|path| (path.rsplit('/').next().unwrap_or(path), path.as_str())).collect();
     let mut open: Vec<(String, elf::Needs)> = tree
@@ -179,6 +187,8 @@ fn link(tree: &mut Tree, libraries: BTreeMap<String, Node>) -> Result<()> {
         .filter(|(path, ..)| !path.ends_with(".ko"))
         .filter_map(|(path, content, _)| Some((path.to_owned(), elf::needs(content)?)))
         .collect();
+    let by_description = elf::Needs { loader: None, libraries: opened };
+    open.push(("board/debian.toml".to_owned(), by_description));
     let mut missing = BTreeSet::new();
     while let Some((user, needs)) = open.pop() {
         // The loader is found by its path, the others by their names.
