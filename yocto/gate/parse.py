@@ -16,7 +16,7 @@ import bb.utils
 
 # Expanded to nothing that is left over: a name in them that nobody has set is a slip of the pen.
 WHOLE = ("SRC_URI", "S", "B", "LICENSE", "LIC_FILES_CHKSUM", "DEPENDS", "IMAGE_INSTALL", "IMAGE_FSTYPES", "WKS_FILE", "CARGO_SRC_DIR")
-LICENCES = {"MIT", "Apache-2.0", "BSD-3-Clause", "GPL-2.0-only", "GPL-2.0-or-later"}
+LICENCES = {"MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "GPL-2.0-only", "GPL-2.0-or-later", "LGPL-2.1-or-later"}
 # What every recipe has of its own accord.
 OF_ITSELF = re.compile(r"(-src|-dbg|-staticdev|-dev|-doc|-locale|-lic)$")
 

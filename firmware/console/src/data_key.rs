@@ -14,7 +14,6 @@ use crate::places::Places;
 use anyhow::{Context, Result, bail, ensure};
 use domain::appliance::hex;
 use std::io::Write;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -63,7 +62,7 @@ fn await_driver(places: &Places) -> Result<()> {
     let until = Instant::now() + DRIVER;
     while !driver(places) {
         ensure!(Instant::now() < until, "firmware shows a TPM, and no driver of the kernel takes it");
-        std::thread::sleep(LOOK);
+        std::thread::park_timeout(LOOK);
     }
     Ok(())
 }
@@ -102,12 +101,14 @@ fn creds(places: &Places, verb: &str, given: &str) -> Result<String> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
     /// A box with this sealer.
     fn box_with(sealer: &str, tpm: &[&str]) -> (tempfile::TempDir, Places) {
         let folder = tempfile::tempdir().unwrap();
         let places = Places::below(folder.path());
-        let parents = ["/usr/bin", "/var/lib/gantry", "/run/gantry-keys", "/dev", "/sys/firmware/acpi/tables"];
+        let parents =
+            ["/usr/bin", "/var/lib/gantry", "/run/gantry-keys", "/dev", "/sys/firmware/acpi/tables"];
         parents.iter().for_each(|path| std::fs::create_dir_all(places.at(path)).unwrap());
         tpm.iter().for_each(|path| std::fs::write(places.at(path), "").unwrap());
         let program = places.at("/usr/bin/systemd-creds");

@@ -12,6 +12,7 @@ pub mod admin;
 pub mod alarms;
 pub mod certificates;
 pub mod configuration;
+pub mod console;
 pub mod control;
 pub mod engine;
 pub mod licences;

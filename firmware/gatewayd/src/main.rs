@@ -9,6 +9,7 @@ use gatewayd::admin::Trust;
 use gatewayd::alarms::Places;
 use gatewayd::certificates::{Credentials, DataKey};
 use gatewayd::configuration::{Configuration, Secrets};
+use gatewayd::console::Console;
 use gatewayd::control::Drain;
 use gatewayd::{licences, log, start::Gateway};
 use linux::vital::{Part, Service};
@@ -27,6 +28,7 @@ gatewayd --store <folder> [--config <file>] [--copy <file>] [--control <socket>]
                                                 the same, with the configuration that is kept in a folder; a new one begins with the
                                                 file; a copy without secrets is written after each change, for --firewall and tools
   [--vendor-keys <file> [--licences <folder>]]  with either: calls need licences that one of these keys signed
+  [--console <socket>]                          with --store: the set-up of the box (gantry serve), for what the page shows and does of it
   [--state <folder>]                            with either: keep in the folder what must outlive a restart
 gatewayd --config <file> --check                say what is wrong with a configuration, and nothing else
 gatewayd --config <file> --firewall table|nft   print which ports this configuration needs: for people, or as nftables rules
@@ -51,6 +53,7 @@ struct Arguments {
     /// Without vendor keys nothing is metered.
     licences: Option<licences::Places>,
     state: Option<PathBuf>,
+    console: Option<PathBuf>,
     purpose: Purpose,
 }
 
@@ -85,7 +88,7 @@ fn main() -> ExitCode {
 fn arguments() -> Result<Option<Arguments>> {
     let (mut config, mut store, mut copy, mut control, mut purpose) = (None, None, None, None, Purpose::Run);
     let (mut keys, mut folder) = (None, None);
-    let mut state = None;
+    let (mut state, mut console) = (None, None);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -95,6 +98,7 @@ fn arguments() -> Result<Option<Arguments>> {
             "--control" => control = words.next().map(PathBuf::from),
             "--vendor-keys" => keys = words.next().map(PathBuf::from),
             "--licences" => folder = words.next().map(PathBuf::from),
+            "--console" => console = words.next().map(PathBuf::from),
             "--state" => state = words.next().map(PathBuf::from),
             "--check" => purpose = Purpose::Check,
             "--firewall" => {
@@ -120,7 +124,7 @@ fn arguments() -> Result<Option<Arguments>> {
     }
     let identity = PathBuf::from(licences::IDENTITY);
     let licences = keys.map(|keys| licences::Places { keys, folder, identity });
-    Ok(Some(Arguments { config, store, copy, control, licences, state, purpose }))
+    Ok(Some(Arguments { config, store, copy, control, licences, state, console, purpose }))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
@@ -200,7 +204,7 @@ fn serve(arguments: &Arguments, kept: Kept) -> Result<()> {
         if let Some(licences) = licences {
             gateway.license(Arc::new(licences)).await;
         }
-        take_calls(gateway, arguments.control.as_deref(), kept, drain).await
+        take_calls(gateway, arguments, kept, drain).await
     });
     // Where a second signal came, calls still stand and nobody waits for them.
     runtime.shutdown_background();
@@ -239,7 +243,7 @@ fn is_up(gateway: &Gateway) -> Result<()> {
 }
 
 /// Until it is told to end, then until its calls have.
-async fn take_calls(mut gateway: Gateway, control: Option<&Path>, kept: Kept, drain: Duration) -> Result<()> {
+async fn take_calls(mut gateway: Gateway, arguments: &Arguments, kept: Kept, drain: Duration) -> Result<()> {
     let asked = Arc::new(Drain::new(drain));
     let configuration = match &kept {
         Kept::File(_) => None,
@@ -249,10 +253,11 @@ async fn take_calls(mut gateway: Gateway, control: Option<&Path>, kept: Kept, dr
     let administration = match kept {
         Kept::File(_) => Vec::new(),
         Kept::Store(configuration, folder, trust) => {
-            gateway.administer(&configuration, &folder, *trust, questions.clone())?
+            let console = Console::at(arguments.console.clone());
+            gateway.administer(&configuration, &folder, *trust, questions.clone(), console)?
         }
     };
-    if let Some(path) = control {
+    if let Some(path) = &arguments.control {
         gateway.control(path, questions)?;
     }
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

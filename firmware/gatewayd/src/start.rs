@@ -4,6 +4,7 @@ use crate::admin::{self, Admin, History, Trust};
 use crate::alarms::{self, AlarmsHandle, Places, Teller};
 use crate::certificates::Credentials;
 use crate::configuration::Configuration;
+use crate::console::Console;
 use crate::control::{self, Asked};
 use crate::engine::event::Event;
 use crate::engine::join::{Joiner, Whereabouts};
@@ -202,6 +203,7 @@ impl Gateway {
         folder: &Path,
         trust: Trust,
         asked: Asked,
+        console: Console,
     ) -> Result<Vec<SocketAddr>> {
         let config = configuration.now();
         let listeners = admin::bind(&config.admin.listen)?;
@@ -212,14 +214,15 @@ impl Gateway {
         let tls = self.credentials.tls.clone();
         let (live, seen) = watch::channel(Arc::default());
         let history = History::open(folder);
-        let administration = Arc::new(Admin::new(
+        let administration = Admin::new(
             Arc::clone(configuration),
             self.events.clone(),
             history,
             trust,
             self.alarms.clone(),
             seen,
-        ));
+        );
+        let administration = Arc::new(administration.on(console));
         let over = self.over.take().context("the administration is served already")?;
         let shelf = self.phonebook.shelf();
         std::thread::Builder::new().name("admin".into()).spawn(move || {

@@ -375,12 +375,9 @@ impl Desk {
 /// What is done at the page: everything but what proves that somebody stands before the box.
 fn page_allows(authority: Authority, ask: &Ask) -> Result<(), &'static str> {
     match ask {
-        Ask::Hello { .. }
-        | Ask::Facts
-        | Ask::Show { .. }
-        | Ask::Login { .. }
-        | Ask::Logout
-        | Ask::Awake => Ok(()),
+        Ask::Hello { .. } | Ask::Facts | Ask::Show { .. } | Ask::Login { .. } | Ask::Logout | Ask::Awake => {
+            Ok(())
+        }
         Ask::Prove { .. } | Ask::Held | Ask::Own { .. } | Ask::Reset { .. } => {
             Err("this is done at the box itself, at its serial console or front panel")
         }

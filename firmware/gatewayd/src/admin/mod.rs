@@ -9,6 +9,7 @@
 pub mod access;
 mod accounts;
 mod alarms;
+mod appliance;
 mod body;
 mod book;
 mod history;
@@ -33,6 +34,7 @@ pub use trust::Trust;
 
 use crate::alarms::AlarmsHandle;
 use crate::configuration::Configuration;
+use crate::console::Console;
 use crate::control::{Asked, Status};
 use crate::engine::event::Event;
 use crate::phonebook::Shelf;
@@ -72,6 +74,7 @@ pub struct Admin {
     trust: Trust,
     alarms: AlarmsHandle,
     live: watch::Receiver<Arc<Status>>,
+    console: Console,
     started: Instant,
 }
 
@@ -98,8 +101,16 @@ impl Admin {
             trust,
             alarms,
             live,
+            console: Console::default(),
             started: Instant::now(),
         }
+    }
+
+    /// On a box whose set-up is asked there.
+    #[must_use]
+    pub fn on(mut self, console: Console) -> Self {
+        self.console = console;
+        self
     }
 
     /// The session of this cookie and what its user may, if both are still there and the password is the same.
@@ -170,6 +181,7 @@ pub fn routes(admin: &Arc<Admin>) -> (Router, Value) {
     trust::add(&mut book);
     alarms::add(&mut book);
     keeping::add(&mut book);
+    appliance::add(&mut book);
     let (router, document) = book.finish();
     let openapi = document.clone();
     let openapi = get(move || async move { axum::Json(openapi) });

@@ -21,7 +21,7 @@ const DOCUMENT: &str = include_str!("../../openapi.json");
 const DEVICE: &str = "[[devices]]\nalias = \"board@meet.example.com\"\npassword = \"PLANTED-PASSWORD\"\n";
 
 /// An administration without sockets.
-struct Bench {
+pub(super) struct Bench {
     _folder: TempDir,
     admin: Arc<Admin>,
     router: Router,
@@ -30,16 +30,16 @@ struct Bench {
 }
 
 /// What came back.
-struct Answer {
-    status: StatusCode,
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
     response: Response<()>,
-    body: Value,
-    text: String,
+    pub(super) body: Value,
+    pub(super) text: String,
 }
 
 /// Who asks, and where from.
 #[derive(Clone)]
-struct Caller {
+pub(super) struct Caller {
     cookie: Option<String>,
     csrf: Option<String>,
     token: Option<String>,
@@ -53,7 +53,12 @@ impl Caller {
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
+        Self::on(Console::default())
+    }
+
+    /// On a box with this set-up.
+    pub(super) fn on(console: Console) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key = Arc::new(DataKey::load(&folder.path().join("data.key")).unwrap());
         let trust = Trust::open(folder.path(), &key, Credentials::default()).unwrap();
@@ -66,19 +71,13 @@ impl Bench {
         let (shard, events) = mpsc::channel(64);
         let (_, live) = watch::channel(Arc::default());
         let alarms = alarms::start(&configuration.now(), Places::system(None), Seed([7; 32])).unwrap();
-        let admin = Arc::new(Admin::new(
-            configuration,
-            vec![shard],
-            History::open(folder.path()),
-            trust,
-            alarms,
-            live,
-        ));
+        let admin = Admin::new(configuration, vec![shard], History::open(folder.path()), trust, alarms, live);
+        let admin = Arc::new(admin.on(console));
         let (router, document) = routes(&admin);
         Self { _folder: folder, admin, router, document, events }
     }
 
-    async fn ask(&self, caller: &Caller, method: &str, path: &str, body: Option<Value>) -> Answer {
+    pub(super) async fn ask(&self, caller: &Caller, method: &str, path: &str, body: Option<Value>) -> Answer {
         self.ask_with(caller, method, path, body, &[]).await
     }
 
@@ -119,7 +118,7 @@ impl Bench {
     }
 
     /// Somebody with a role, logged in.
-    async fn logged_in(&self, name: &str, role: access::Role) -> Caller {
+    pub(super) async fn logged_in(&self, name: &str, role: access::Role) -> Caller {
         let configuration = Arc::clone(&self.admin.configuration);
         let hash = hashed(&Secret::new("correct horse battery".to_owned()));
         let set = hash.and_then(|hash| set_user(&configuration, "console", name, &hash, role));
@@ -135,23 +134,23 @@ impl Bench {
         }
     }
 
-    async fn administrator(&self) -> Caller {
+    pub(super) async fn administrator(&self) -> Caller {
         self.logged_in("ann", access::Role::Administrator).await
     }
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> &str {
+    pub(super) fn header(&self, name: &str) -> &str {
         self.response.headers().get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }
 
-    fn is(&self, status: u16) -> &Self {
+    pub(super) fn is(&self, status: u16) -> &Self {
         assert_eq!(self.status, status, "{}", self.text);
         self
     }
 }
 
-fn run(test: impl Future<Output = ()>) {
+pub(super) fn run(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
 }
 

@@ -128,11 +128,10 @@ impl Configuration {
         let (_, documents) = self.store.all();
         let text = joined(&documents, &self.secrets).map(|documents| render(&documents));
         let beside = path.with_extension("new");
-        let write =
-            |text: String| match std::fs::read_to_string(path).is_ok_and(|before| before == text) {
-                true => Ok(()),
-                false => std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path)),
-            };
+        let write = |text: String| match std::fs::read_to_string(path).is_ok_and(|before| before == text) {
+            true => Ok(()),
+            false => std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path)),
+        };
         let written = text
             .map_err(|error| error.to_string())
             .and_then(|text| write(text).map_err(|error| error.to_string()));
