@@ -83,6 +83,11 @@ class Api extends EventTarget {
     return this.#send(method, path, body, revision ? { "If-Match": revision } : {});
   }
 
+  /** What a request makes, as a file. */
+  async file(path, body) {
+    return (await this.#send("POST", path, body)).body;
+  }
+
   async post(path, body) {
     return (await this.write("POST", path, body)).body;
   }
@@ -165,6 +170,7 @@ class Api extends EventTarget {
 async function read(answer) {
   const type = answer.headers.get("Content-Type") ?? "";
   if (answer.status === 204) return null;
+  if (/x-tar/.test(type)) return answer.blob();
   return /json/.test(type) ? answer.json() : answer.text();
 }
 

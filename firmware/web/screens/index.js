@@ -10,6 +10,7 @@ import * as firewall from "./firewall.js";
 import * as start from "./start.js";
 import * as settings from "./settings.js";
 import * as system from "./system.js";
+import * as box from "./box.js";
 import * as users from "./users.js";
 import * as tokens from "./tokens.js";
 import * as audit from "./audit.js";
@@ -22,6 +23,6 @@ export const groups = [
   { title: "Now", screens: [live, alarms, calls, blocked] },
   { title: "Routing", screens: [routing, receptions, accessTokens, connectors, locations, devices, phonebook, sipProxies, gatekeepers, turnServers, themes] },
   { title: "Plans", screens: [dns, firewall] },
-  { title: "Box", screens: [start, settings, trust, receivers, system] },
+  { title: "Box", screens: [start, settings, trust, receivers, system, box] },
   { title: "People", screens: [users, tokens, audit] },
 ];

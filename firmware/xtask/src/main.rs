@@ -74,7 +74,7 @@ fn main() -> Result<()> {
 
 fn run(arguments: &[String]) -> Result<()> {
     setup::install(&[setup::BUILD, setup::PEERS])?;
-    Cargo::new("build").args(["-p", "gatewayd", "-p", "meet-sim", "-p", "e2e"]).run()?;
+    Cargo::new("build").args(["-p", "gatewayd", "-p", "console", "-p", "meet-sim", "-p", "e2e"]).run()?;
     shell::Program::built("demo").args(arguments).run()
 }
 
@@ -103,7 +103,7 @@ fn e2e(arguments: &[String]) -> Result<()> {
     setup::nextest()?;
     let pins = shell::root().join("tests/e2e/requirements.txt");
     setup::python("trying the API: schemathesis", &pins, &shell::target().join("e2e/python"))?;
-    Cargo::new("build").args(["-p", "gatewayd", "-p", "meet-sim"]).run()?;
+    Cargo::new("build").args(["-p", "gatewayd", "-p", "console", "-p", "meet-sim"]).run()?;
     Cargo::new("nextest")
         .args(["run", "-p", "e2e", "--test-threads", "1", "--no-tests", "pass"])
         .args(arguments)

@@ -54,6 +54,16 @@ impl Api {
         self.curl(&["-H", &token], method, path, body)
     }
 
+    /// Asks for a file, which is kept at `to`.
+    ///
+    /// # Errors
+    /// If it refuses.
+    pub fn file(&self, path: &str, body: &Value, to: &std::path::Path) -> Result<()> {
+        let token = format!("Authorization: Bearer {}", self.token);
+        let to = to.to_str().context("a path")?;
+        self.curl(&["-H", &token, "--output", to], "POST", path, Some(body)).map(drop)
+    }
+
     fn curl(&self, more: &[&str], method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
         let mut command = Command::new("curl");
         command.args([

@@ -39,6 +39,8 @@ pub struct GatewayConfig {
     /// More lines of the sections named: `("media", "silence = \"5s\"")`; what is named as `[[devices]]` is a table of its
     /// own. With an [`ADMIN`] section the configuration is kept in a store, and administered.
     pub extra: Vec<(&'static str, String)>,
+    /// The socket of the box's set-up, where the gateway runs on a box.
+    pub console: Option<PathBuf>,
 }
 
 /// A running gateway.
@@ -68,7 +70,10 @@ impl Gateway {
         let process = Process::start(built("gatewayd")?, |command| {
             command.arg("--config").arg(&file).arg("--control").arg(&control);
             if administered {
-                command.arg("--store").arg(lab.path("store"));
+                command.arg("--store").arg(lab.path("store")).arg("--copy").arg(lab.path("copy.toml"));
+            }
+            if let Some(socket) = &config.console {
+                command.arg("--console").arg(socket);
             }
         })?
         .with_log(lab.artefact("gateway.log"));

@@ -14,6 +14,7 @@ pub mod process;
 pub mod referee;
 pub mod room;
 pub mod scene;
+pub mod set_up;
 pub mod signalling;
 pub mod sipp;
 pub mod sound;

@@ -6,6 +6,7 @@ use crate::lab::Lab;
 use crate::pattern;
 use crate::process::eventually;
 use crate::room::Room;
+use crate::set_up::SetUp;
 use anyhow::{Context, Result, ensure};
 use meet_sim::probe::RemoteProbe;
 use meet_sim::{Config, MeetingConfig, ParticipantInfo, Simulator, TokenConfig};
@@ -27,6 +28,18 @@ pub struct SceneConfig {
     pub tls: bool,
     /// The browser's picture.
     pub browser: Option<(u32, u32)>,
+    /// What the gateway runs on.
+    pub ground: Ground,
+}
+
+/// What a gateway runs on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ground {
+    /// Anything.
+    #[default]
+    Anything,
+    /// A box, which has a set-up.
+    Box,
 }
 
 /// What every end-to-end test begins with.
@@ -39,6 +52,8 @@ pub struct Scene {
     pub gateway: Gateway,
     /// The person in the meeting.
     pub browser: Option<Browser>,
+    /// The box under the gateway, where there is one.
+    pub set_up: Option<SetUp>,
     /// The CA of the gateway's certificate, where there is one.
     pub sip_ca: Option<std::path::PathBuf>,
 }
@@ -66,6 +81,7 @@ impl Scene {
         let ca = lab.path("conference-ca.pem");
         std::fs::write(&ca, simulator.ca_pem())?;
         let (certificate, sip_ca) = if config.tls { sip_certificate(&lab)? } else { (None, None) };
+        let set_up = (config.ground == Ground::Box).then(|| SetUp::start(&lab)).transpose()?;
         let gateway = Gateway::start(
             &lab,
             &GatewayConfig {
@@ -74,9 +90,10 @@ impl Scene {
                 token: config.token.clone().unwrap_or_else(|| TOKEN.to_owned()),
                 certificate,
                 extra: config.gateway.clone(),
+                console: set_up.as_ref().map(SetUp::socket),
             },
         )?;
-        let mut scene = Self { lab, simulator: Some(simulator), gateway, browser: None, sip_ca };
+        let mut scene = Self { lab, simulator: Some(simulator), gateway, browser: None, set_up, sip_ca };
         if let Some(size) = config.browser {
             scene.admit_person(size).await?;
         }

@@ -4,13 +4,13 @@ use anyhow::{Context, Result, ensure};
 use e2e::gateway::{ADMIN, DOMAIN, MEETING, alias};
 use e2e::page::{NAME, Page, Screen};
 use e2e::room::{Room, RoomConfig};
-use e2e::scene::{PATIENCE, Scene, SceneConfig, TOKEN};
+use e2e::scene::{Ground, PATIENCE, Scene, SceneConfig, TOKEN};
 use e2e::sipp::{self, Sipp};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Every screen, by its address.
-const SCREENS: [&str; 31] = [
+const SCREENS: [&str; 34] = [
     "live",
     "alarms",
     "calls",
@@ -33,6 +33,9 @@ const SCREENS: [&str; 31] = [
     "settings/sip",
     "settings/defence",
     "system",
+    "box",
+    "box/settings",
+    "box/network",
     "virtual-receptions/",
     "themes",
     "phonebook-entries/",
@@ -47,7 +50,8 @@ const SCREENS: [&str; 31] = [
 /// A gateway that is administered, and its page.
 async fn set(name: &str, browser: Option<(u32, u32)>) -> Result<(Scene, Page)> {
     let gateway = vec![(ADMIN.0, ADMIN.1.to_owned())];
-    let scene = Scene::set(name, SceneConfig { gateway, browser, ..SceneConfig::default() }).await?;
+    let config = SceneConfig { gateway, browser, ground: Ground::Box, ..SceneConfig::default() };
+    let scene = Scene::set(name, config).await?;
     let page = Page::open(&scene.lab, &scene.gateway)?;
     Ok((scene, page))
 }

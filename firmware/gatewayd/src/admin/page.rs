@@ -41,6 +41,7 @@ const FILES: &[Embedded] = files! {
     "style.css" => "text/css; charset=utf-8",
     "screens/alarms.js" => "text/javascript; charset=utf-8",
     "screens/audit.js" => "text/javascript; charset=utf-8",
+    "screens/box.js" => "text/javascript; charset=utf-8",
     "screens/blocked.js" => "text/javascript; charset=utf-8",
     "screens/calls.js" => "text/javascript; charset=utf-8",
     "screens/dns.js" => "text/javascript; charset=utf-8",
