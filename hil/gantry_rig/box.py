@@ -15,6 +15,7 @@ from gantry_rig.ports import free_port, free_range
 from gantry_rig.sip import Place
 
 SIP = 5060
+HTTPS = 443
 INSIDE, OUTSIDE = "10.0.2.15", "10.0.2.2"
 """The box and this machine in QEMU's user network, which hands out the first to who asks by DHCP."""
 MEDIA_PORTS = 24
@@ -38,6 +39,10 @@ class BoxProtocol(abc.ABC):
     @abc.abstractmethod
     def place(self) -> Place:
         """Where the box takes SIP."""
+
+    @abc.abstractmethod
+    def web(self) -> tuple[str, int]:
+        """Where the box serves its page."""
 
     @property
     @abc.abstractmethod
@@ -66,6 +71,7 @@ class VirtualBox(Driver, BoxProtocol):
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         self.sip = free_port()
+        self.https = free_port()
         self.media_ports = free_range(MEDIA_PORTS)
         self.forwarded = False
         self.swtpm: subprocess.Popen | None = None
@@ -79,11 +85,15 @@ class VirtualBox(Driver, BoxProtocol):
         assert disk.path == self.path / "disk.img", f"QEMU starts from {self.path / 'disk.img'}"
         self.path.mkdir(parents=True, exist_ok=True)
         self.new_firmware(Path(self.variables))
-        shutil.rmtree(self.path / "tpm", ignore_errors=True)
+        self.new_tpm()
 
     def new_firmware(self, variables: Path) -> None:
         """The firmware remembers nothing but what stands in this file."""
         shutil.copyfile(variables, self.path / "vars.fd")
+
+    def new_tpm(self) -> None:
+        """Another TPM, which knows nothing, in a box that is off."""
+        shutil.rmtree(self.path / "tpm", ignore_errors=True)
 
     def before_on(self) -> None:
         state = self.path / "tpm"
@@ -100,6 +110,7 @@ class VirtualBox(Driver, BoxProtocol):
         forward = self.qemu.add_port_forward
         for protocol in ("udp", "tcp"):
             forward(protocol, "127.0.0.1", self.sip, "", SIP, "lan0")
+        forward("tcp", "127.0.0.1", self.https, "", HTTPS, "lan0")
         for port in self.media_ports:
             forward("udp", "127.0.0.1", port, "", port, "lan0")
 
@@ -123,6 +134,9 @@ class VirtualBox(Driver, BoxProtocol):
 
     def place(self) -> Place:
         return Place("127.0.0.1", self.sip, OUTSIDE)
+
+    def web(self) -> tuple[str, int]:
+        return "127.0.0.1", self.https
 
     @property
     def public(self) -> str | None:
@@ -156,6 +170,9 @@ class BenchBox(Driver, BoxProtocol):
 
     def place(self) -> Place:
         return Place(self.network.address, self.network.port or SIP, self.ours)
+
+    def web(self) -> tuple[str, int]:
+        return self.network.address, HTTPS
 
     @property
     def public(self) -> str | None:

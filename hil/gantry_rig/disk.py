@@ -78,8 +78,12 @@ class Disk:
 
     def read(self, path: str, part: str = "STATE") -> str:
         """A file of an ext4 partition of a box that is off."""
+        return self.read_bytes(path, part).decode()
+
+    def read_bytes(self, path: str, part: str = "STATE") -> bytes:
+        """The same for a file that is no text; nothing if it is not there."""
         asked = ["debugfs", "-c", "-R", f"cat {path}", self._at(part)]
-        return subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(asked, check=True, capture_output=True).stdout
 
     def journal(self) -> str:
         """The end of the box's journal, read from its disk: a release has nobody to ask."""

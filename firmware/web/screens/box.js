@@ -149,8 +149,8 @@ function trying(api, word) {
   return h("form", { class: "form", on: { submit } }, h("div", { class: "field" }, h("label", { for: id }, "Try the way to"), which), h("div", { class: "bar" }, h("button", { type: "submit" }, "Try")), told);
 }
 
-async function settings(part, api, context) {
-  const word = onMyWord(context);
+async function settings(part, api, context, word = onMyWord(context)) {
+  const show = () => settings(part, api, context, word);
   const stage = h("div", { role: "status" });
   const form = h("form", { class: "card form" });
   const told = h("div");
@@ -162,7 +162,7 @@ async function settings(part, api, context) {
   const step = (path, what, body) => () => word({ title: what, body, act: async (password) => {
     const { rows } = await api.post(path, { password });
     notice(rows.map((row) => row.value).join("; "));
-    context.again();
+    await show();
   } }).catch((problem) => fill(told, problemList(problem)));
   fill(stage, staged(found, may, step));
   form.addEventListener("submit", async (event) => {
@@ -173,7 +173,7 @@ async function settings(part, api, context) {
     try {
       await word({ title: "Write these changes down?", act: async (password) => {
         await api.post("/box/settings:stage", { password, changes });
-        context.again();
+        await show();
       } });
     } catch (problem) {
       fill(told, problemList(problem));

@@ -18,7 +18,7 @@ const HELP: &str = "\
 cargo xtask rig <rig> [suite]... [--as-is] [-- <pytest's options>]
 
   rigs     qemu (x86-64), qemu-aarch64, bench (hil/env/bench.yaml says what stands there)
-  suites   smoke, console, faults, slots, security, nic, installer, arm64, or all; default smoke
+  suites   smoke, control, console, faults, slots, security, nic, installer, arm64, or all; default smoke
   --as-is  with the image that is there, even if the sources are newer
 ";
 
@@ -37,6 +37,7 @@ struct Suite {
 
 const SUITES: [Suite; 8] = [
     Suite { name: "smoke", debug: false },
+    Suite { name: "control", debug: false },
     Suite { name: "console", debug: false },
     Suite { name: "faults", debug: true },
     Suite { name: "slots", debug: true },
