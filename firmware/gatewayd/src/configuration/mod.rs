@@ -10,32 +10,39 @@
 mod archive;
 mod audit;
 mod change;
+mod migration;
 mod secrets;
+mod standing;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use archive::{ARCHIVE_BYTES, Archive, ArchiveError, Contents};
 pub use audit::AUDIT_KEPT;
 pub use change::{Change, Done, NotDone};
-pub use secrets::{Secrets, SecretsError};
+pub use secrets::{SecretPlace, Secrets};
+pub use standing::Standing;
 
+use migration::Migration;
 use secrets::Parted;
 
 use crate::configuration::audit::Trail;
+use domain::alarm::Fact;
 use domain::api::Kind;
 use domain::appliance::audit::{Act, Line};
 use domain::appliance::instant::UnixTime;
 use domain::config::documents::{Document, Wrong, render, split};
+use domain::config::schema::SCHEMA;
 use domain::config::{Config, Problems};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 use store::{Documents, Expected, Key, Opened, Revision, Store};
 use tokio::sync::watch;
 
-/// The schema of the documents of this release (A6). Its folder is `v1`.
-pub const SCHEMA: u32 = 1;
+/// Marks the last change that somebody asked for; the box's own book-keeping is none (A6, `migration`).
+const CHANGED: (&str, &str) = ("box", "changed");
 /// Who does what nobody asked for.
 pub const BOX: &str = "box";
 
@@ -49,6 +56,9 @@ pub struct Configuration {
     started: Arc<Config>,
     /// Where a copy without secrets is written after each change, for the packet filter and tools.
     copy: Option<PathBuf>,
+    standing: watch::Sender<Standing>,
+    /// What there was to be told when it was opened.
+    found: Vec<Fact>,
 }
 
 /// Why there is no configuration.
@@ -69,9 +79,6 @@ pub enum NoConfiguration {
     /// What is kept is no configuration for this release.
     #[error("what the store holds is no configuration of this release:\n{}", lines(.0))]
     Wrong(Vec<Wrong>),
-    /// A secret can't be opened.
-    #[error(transparent)]
-    Secret(#[from] SecretsError),
     /// The first documents could not be written.
     #[error("the store could not be filled: {0}")]
     Fill(String),
@@ -91,22 +98,29 @@ impl Configuration {
         secrets: Secrets,
         first: Option<(&str, &str)>,
     ) -> Result<(Self, Opened), NoConfiguration> {
-        let folder = folder.join(format!("v{SCHEMA}"));
-        std::fs::create_dir_all(&folder)
+        std::fs::create_dir_all(folder)
             .map_err(|error| NoConfiguration::Folder(folder.display().to_string(), error))?;
-        let (store, opened) = Store::open(&folder, SCHEMA)?;
+        let migration = Migration::new(&secrets);
+        let (store, opened) = Store::open(folder, SCHEMA, &migration)?;
+        let unsaid = migration.unsaid();
         let (_, documents) = store.all();
-        if !documents.keys().any(|key| Kind::of(key.collection(), key.id()).is_some()) {
+        if !migration::has_configuration(&documents) {
             let (file, text) = first.ok_or(NoConfiguration::Nothing)?;
             fill(&store, &secrets, file, text)?;
         }
         let (_, documents) = store.all();
-        let (config, _) =
-            Config::join(&joined(&documents, &secrets)?, None).map_err(NoConfiguration::Wrong)?;
+        let (joined, unreadable) = joined(&documents, &secrets);
+        let (mut config, _) = Config::join(&joined, None).map_err(NoConfiguration::Wrong)?;
+        config.unreadable = named(&unreadable);
         let config = Arc::new(config);
         let trail = Trail::read(&documents);
         let current = watch::Sender::new(Arc::clone(&config));
-        Ok((Self { store, secrets, trail: Mutex::new(trail), current, started: config, copy: None }, opened))
+        let standing = watch::Sender::new(Standing { disk: standing::disk_of(&opened), unreadable });
+        let found = standing::found(&opened, &unsaid);
+        let trail = Mutex::new(trail);
+        let configuration =
+            Self { store, secrets, trail, current, started: config, copy: None, standing, found };
+        Ok((configuration, opened))
     }
 
     /// Writes a copy without secrets to `path`, now and after each change.
@@ -121,13 +135,10 @@ impl Configuration {
     fn write_copy(&self) {
         let Some(path) = &self.copy else { return };
         let (_, documents) = self.store.all();
-        let text = joined(&documents, &self.secrets).map(|documents| render(&documents));
+        let (documents, _) = joined(&documents, &self.secrets);
         let beside = path.with_extension("new");
-        let write =
-            |text: String| std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
-        let written = text
-            .map_err(|error| error.to_string())
-            .and_then(|text| write(text).map_err(|error| error.to_string()));
+        let written =
+            std::fs::write(&beside, render(&documents)).and_then(|()| std::fs::rename(&beside, path));
         if let Err(error) = written {
             tracing::error!(%error, path = %path.display(), "the copy of the configuration could not be written; ports stay as they were");
         }
@@ -253,16 +264,21 @@ fn fill(store: &Store, secrets: &Secrets, file: &str, text: &str) -> Result<(), 
     taken.map(drop).map_err(|error| NoConfiguration::Fill(error.to_string()))
 }
 
-/// All documents that are configuration, with their secrets.
-fn joined(documents: &Documents, secrets: &Secrets) -> Result<Vec<Document>, SecretsError> {
-    let mut joined = Vec::new();
+/// All documents that are configuration, with their secrets, and which of those can't be opened.
+fn joined(documents: &Documents, secrets: &Secrets) -> (Vec<Document>, BTreeSet<SecretPlace>) {
+    let (mut joined, mut unreadable) = (Vec::new(), BTreeSet::new());
     for (key, document) in documents {
         let Some(kind) = Kind::of(key.collection(), key.id()) else { continue };
         let Ok(mut body) = serde_json::from_slice::<Value>(&document.body) else { continue };
-        secrets.join(kind, key.id(), &mut body, documents)?;
+        unreadable.extend(secrets.join(kind, key.id(), &mut body, documents));
         joined.push(Document { kind, id: key.id().to_owned(), body });
     }
-    Ok(joined)
+    (joined, unreadable)
+}
+
+/// The resources that secrets are of.
+fn named(places: &BTreeSet<SecretPlace>) -> BTreeSet<(Kind, String)> {
+    places.iter().map(|place| (place.kind, place.name.clone())).collect()
 }
 
 /// The time by the box's clock.
