@@ -49,7 +49,7 @@ pub enum NotDone {
     Refused(#[from] Refused),
     /// The disk failed.
     #[error("the disk failed: {0}")]
-    Disk(String),
+    Disk(std::io::Error),
 }
 
 /// What the store's check says of a change.
@@ -200,7 +200,7 @@ impl From<Unchanged<Vec<Wrong>>> for NotDone {
         match unchanged {
             Unchanged::Check(wrong) => Self::Wrong(wrong),
             Unchanged::Store(ChangeError::Refused(refused)) => Self::Refused(refused),
-            Unchanged::Store(error) => Self::Disk(error.to_string()),
+            Unchanged::Store(ChangeError::Disk(error)) => Self::Disk(error),
         }
     }
 }

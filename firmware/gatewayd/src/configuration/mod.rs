@@ -108,6 +108,9 @@ impl Configuration {
             let (file, text) = first.ok_or(NoConfiguration::Nothing)?;
             fill(&store, &secrets, file, text)?;
         }
+        if let Err(error) = reseal(&store, &secrets) {
+            tracing::error!(%error, "secrets stay sealed by the key in the file");
+        }
         let (_, documents) = store.all();
         let (joined, unreadable) = joined(&documents, &secrets);
         let (mut config, _) = Config::join(&joined, None).map_err(NoConfiguration::Wrong)?;
@@ -142,6 +145,27 @@ impl Configuration {
         if let Err(error) = written {
             tracing::error!(%error, path = %path.display(), "the copy of the configuration could not be written; ports stay as they were");
         }
+    }
+
+    /// Whether something in `folder`, where the stores of all releases are, may be sealed by the key before: in the store of this release,
+    /// or in that of the other slot, which is left as it is.
+    ///
+    /// # Errors
+    /// If the folder can't be read.
+    pub fn needs_key_before(&self, folder: &Path) -> std::io::Result<bool> {
+        let (_, documents) = self.store.all();
+        let mut sealed = documents.iter().filter(|(key, _)| key.collection() == secrets::COLLECTION);
+        if sealed.any(|(key, document)| self.secrets.reseal(key.id(), &document.body).is_some()) {
+            return Ok(true);
+        }
+        let is_other = |name: &str| {
+            let schema = name.strip_prefix('v').and_then(|number| number.parse::<u32>().ok());
+            schema.is_some_and(|schema| schema != SCHEMA)
+        };
+        let mut names = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name()));
+        names.try_fold(false, |found, name: std::io::Result<_>| {
+            Ok(found || name?.to_str().is_some_and(is_other))
+        })
     }
 
     /// The configuration as it is now.
@@ -235,6 +259,32 @@ impl Configuration {
     fn trail(&self) -> std::sync::MutexGuard<'_, Trail> {
         // Who panicked with it changed nothing: its lines are added after the disk has them.
         self.trail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Seals by the key of now what the one before sealed, in one change.
+fn reseal(store: &Store, secrets: &Secrets) -> Result<(), store::ChangeError> {
+    let (_, documents) = store.all();
+    let anew = |(key, document): (&Key, &store::Document)| {
+        let sealed = secrets.reseal(key.id(), &document.body)?;
+        Some(store::Edit::put(key.clone(), Expected::At(document.revision), &sealed))
+    };
+    let sealed = documents.iter().filter(|(key, _)| key.collection() == secrets::COLLECTION);
+    let mut edits: Vec<_> = sealed.filter_map(anew).collect();
+    if edits.is_empty() {
+        return Ok(());
+    }
+    let act = Act {
+        by: BOX.to_owned(),
+        act: "reseal".to_owned(),
+        outcome: "done".to_owned(),
+        detail: vec![format!("{} secrets, by the key that is sealed to the TPM", edits.len())],
+    };
+    edits.push(Trail::read(&documents).line(now(), &act).1);
+    match store.change(&edits, |_| Ok::<_, std::convert::Infallible>(())) {
+        Ok(_) => Ok(()),
+        Err(store::Unchanged::Store(error)) => Err(error),
+        Err(store::Unchanged::Check(never)) => match never {},
     }
 }
 

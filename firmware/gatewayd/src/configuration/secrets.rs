@@ -129,6 +129,11 @@ impl Secrets {
         self.key.seal(id, plain.as_bytes())
     }
 
+    /// What the key before sealed for the place `id`, sealed by that of now, if there is anything to do.
+    pub fn reseal(&self, id: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        self.key.reseal(id, sealed)
+    }
+
     /// What was sealed for the place `id`.
     pub fn open(&self, id: &str, sealed: &[u8]) -> Option<String> {
         String::from_utf8(self.key.open(id, sealed).ok()?.expose().clone()).ok()

@@ -9,6 +9,8 @@ use tokio::sync::watch;
 
 /// What the store is called where it is told of.
 const NAME: &str = "configuration";
+/// What its index is.
+const INDEX: &str = "configuration index";
 /// What the audit log is.
 const AUDIT: &str = "audit log";
 /// Secrets that an alarm names.
@@ -42,6 +44,12 @@ impl Configuration {
     #[must_use]
     pub fn found(&self) -> &[Fact] {
         &self.found
+    }
+
+    /// How it stands now.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.standing.borrow().clone()
     }
 
     /// Hears when it stands otherwise.
@@ -98,14 +106,17 @@ fn unread(unreadable: &BTreeSet<SecretPlace>) -> Health {
 /// What is to be told of an opening, and of what a migration could not say.
 pub(super) fn found(opened: &Opened, unsaid: &[String]) -> Vec<Fact> {
     let mut facts = Vec::new();
-    let mended = |what: String| Fact::StoreMended { name: NAME.to_owned(), what };
+    let mended = |name: &str, what| Fact::StoreMended { name: name.to_owned(), what };
     if !opened.found.damaged.is_empty() {
         let which = opened.found.damaged.join(", ");
-        facts.push(mended(format!("{which} was not whole; the other copy and the journals had everything")));
+        facts.push(mended(
+            NAME,
+            format!("{which} was not whole; the other copy and the journals had everything"),
+        ));
     }
     // A store that is new, or was just made of another one's documents, has no index yet.
     if let (Index::Made(why), false, false) = (&opened.index, opened.found.new, opened.lineage.migrated) {
-        facts.push(mended(format!("its index was made anew: {why}")));
+        facts.push(mended(INDEX, format!("it was made anew: {why}")));
     }
     let left = |place: &str, why: String| Fact::SettingsLeftBehind { place: place.to_owned(), why };
     if let Some(changes) = &opened.lineage.put_aside {

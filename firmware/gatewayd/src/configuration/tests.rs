@@ -1,5 +1,6 @@
 //! The configuration in its store: what stays over a restart, what is refused whole, and what is secret.
 
+mod keys;
 mod schemas;
 
 use super::*;
