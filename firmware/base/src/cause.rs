@@ -36,6 +36,8 @@ pub enum Kind {
     MeetingNotFound,
     /// The conference does not take our token.
     BadToken,
+    /// The access token is sealed by a key that is lost; the administrator must enter it anew.
+    TokenUnreadable,
     /// The conference or its host refused or removed the caller (P11).
     CallRejected,
     /// Nobody admitted the caller from the lobby in time (P6).
@@ -101,6 +103,7 @@ impl Cause {
             Kind::NothingKeyed => "no meeting id was keyed",
             Kind::MeetingNotFound => "meeting not found",
             Kind::BadToken => "access token refused by the conference",
+            Kind::TokenUnreadable => "access token must be entered anew",
             Kind::CallRejected => "call rejected",
             Kind::LobbyTimeout => "nobody admitted the caller in time",
             Kind::InteropDisabled => "interoperability is off for this meeting",

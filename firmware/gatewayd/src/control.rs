@@ -75,6 +75,8 @@ pub struct Status {
     pub picture_latency_ms: Option<f64>,
     /// Sources that are not heard (`domain::defence`), the latest last.
     pub blocked: Vec<BlockedSource>,
+    /// How the key of what is secret is kept: `tpm2` or `unsealed file`; none without a store.
+    pub sealed: Option<&'static str>,
     /// What was counted since the start.
     pub counters: BTreeMap<&'static str, u64>,
 }
@@ -376,7 +378,8 @@ impl Asked {
     /// How things are.
     pub async fn status(&self) -> Status {
         let taking = if self.drain.is_asked() { Taking::Nothing } else { Taking::Calls };
-        Status { taking, sip: self.sip.clone(), ..status(&self.shards).await }
+        let sealed = self.configuration.as_ref().map(|kept| kept.secrets().protection().word());
+        Status { taking, sealed, sip: self.sip.clone(), ..status(&self.shards).await }
     }
 
     async fn answer(&self, question: &[u8]) -> serde_json::Result<Vec<u8>> {

@@ -132,12 +132,18 @@ fn run(arguments: &Arguments) -> Result<()> {
         && let Some(folder) = &arguments.store
     {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let key = Arc::new(DataKey::load(&folder.join("data.key"))?);
+        let key_file = folder.join("data.key");
+        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        let key = Arc::new(DataKey::of_box(&key_file, credentials.as_deref())?);
         let mut configuration = open(folder, &key, arguments.config.as_deref())?;
         if let Some(copy) = &arguments.copy {
             configuration = configuration.with_copy(copy.clone());
         }
         let trust = Box::new(Trust::open(folder, &key, Credentials::default())?);
+        if !configuration.needs_key_before(folder)? {
+            key.forget_file(&key_file)?;
+        }
+        info!(sealed = key.protection().word(), "the key of what is secret");
         return serve(arguments, Kept::Store(Arc::new(configuration), folder.clone(), trust));
     }
     let path = arguments.config.as_ref().with_context(|| format!("--config <file> is missing\n{HELP}"))?;

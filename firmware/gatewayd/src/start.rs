@@ -299,7 +299,8 @@ pub(crate) fn shard(
     accept(&connections, bound.tcp, None)?;
     accept(&connections, bound.tls, Some(bound.credentials.tls))?;
     let defence = (Defence::new(config.defence.clone()), alarms.clone());
-    let sip = SipSide::new(endpoint, bound.udp, dialer, defence, &poller)?;
+    let mut sip = SipSide::new(endpoint, bound.udp, dialer, defence, &poller)?;
+    sip.excuse(&config);
     let joiner = Joiner::new(
         &config,
         whereabouts(&config, epoch),

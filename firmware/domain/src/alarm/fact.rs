@@ -82,6 +82,27 @@ pub enum Fact {
         /// Whether it is.
         health: Health,
     },
+    /// What was mended of a store when it was opened; nothing was lost.
+    StoreMended {
+        /// Which.
+        name: String,
+        /// What of it, and how.
+        what: String,
+    },
+    /// Whether what is sealed can be opened.
+    Secrets {
+        /// Whose.
+        name: String,
+        /// Whether it can.
+        health: Health,
+    },
+    /// Settings that another release wrote do not hold here (A6).
+    SettingsLeftBehind {
+        /// Where they are.
+        place: String,
+        /// Which, and why.
+        why: String,
+    },
     /// What a sensor says.
     Temperature {
         /// Its chip and name.
@@ -219,6 +240,13 @@ impl Fact {
             Self::Disk { mount, used } => stands(Family::Disk, mount, disk(used)),
             Self::Store { name, health } => {
                 stands(Family::Store, name, bad(AlarmKind::Store, Level::Major, health))
+            }
+            Self::StoreMended { name, what } => happened(AlarmKind::StoreMended, Level::Warning, name, what),
+            Self::Secrets { name, health } => {
+                stands(Family::Secrets, name, bad(AlarmKind::SecretsUnreadable, Level::Major, health))
+            }
+            Self::SettingsLeftBehind { place, why } => {
+                happened(AlarmKind::SettingsLeftBehind, Level::Minor, place, why)
             }
             Self::Temperature { sensor, reading, warmth } => {
                 stands(Family::Temperature, sensor, temperature(reading, warmth))

@@ -50,8 +50,14 @@ pub enum AlarmKind {
     ScannerBlocked,
     /// A disk is nearly full.
     Disk,
-    /// The store was rebuilt or is in trouble.
+    /// The store is in trouble.
     Store,
+    /// A part of the store was damaged and was made anew at a start; nothing was lost.
+    StoreMended,
+    /// Sealed secrets can't be opened: their key is lost or another one.
+    SecretsUnreadable,
+    /// Settings that were changed under another release do not hold here (A6).
+    SettingsLeftBehind,
     /// A sensor is out of its limits.
     Temperature,
     /// An update could not be installed.
@@ -89,6 +95,8 @@ pub enum Family {
     Disk,
     /// Stores, by name.
     Store,
+    /// What is sealed, by whose it is.
+    Secrets,
     /// Sensors, by name.
     Temperature,
     /// Those that alarms are told to, by name.
@@ -130,7 +138,7 @@ impl fmt::Display for Level {
 
 impl AlarmKind {
     /// All there are.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::GatewayTokenExpiring,
         Self::GatewayTokenExpired,
         Self::CertificateExpiring,
@@ -146,6 +154,9 @@ impl AlarmKind {
         Self::ScannerBlocked,
         Self::Disk,
         Self::Store,
+        Self::StoreMended,
+        Self::SecretsUnreadable,
+        Self::SettingsLeftBehind,
         Self::Temperature,
         Self::UpdateFailed,
         Self::SlotRolledBack,
@@ -187,6 +198,9 @@ impl AlarmKind {
             Self::ScannerBlocked => ("scanner_blocked", "scanner is blocked"),
             Self::Disk => ("disk", "disk is nearly full"),
             Self::Store => ("store", "store is in trouble"),
+            Self::StoreMended => ("store_mended", "store was mended"),
+            Self::SecretsUnreadable => ("secrets_unreadable", "secrets can't be opened"),
+            Self::SettingsLeftBehind => ("settings_left_behind", "settings of another release do not hold"),
             Self::Temperature => ("temperature", "sensor is out of its limits"),
             Self::UpdateFailed => ("update_failed", "update failed"),
             Self::SlotRolledBack => ("slot_rolled_back", "box fell back to the slot before"),
@@ -201,6 +215,8 @@ impl AlarmKind {
     pub const fn nature(self) -> Nature {
         match self {
             Self::ScannerBlocked
+            | Self::StoreMended
+            | Self::SettingsLeftBehind
             | Self::UpdateFailed
             | Self::SlotRolledBack
             | Self::WatchdogReset
@@ -219,6 +235,7 @@ impl AlarmKind {
             | Self::CapacityReached
             | Self::Disk
             | Self::Store
+            | Self::SecretsUnreadable
             | Self::Temperature
             | Self::DeliveryFailing => Nature::Condition,
         }
@@ -241,7 +258,8 @@ impl AlarmKind {
             Self::CapacityReached | Self::LicencesNearlyExhausted | Self::LicencesExhausted => {
                 MINUTE.saturating_mul(5)
             }
-            Self::DeliveryFailing => Duration::ZERO,
+            // So has a change that the disk took, and a secret that was entered can be opened.
+            Self::DeliveryFailing | Self::Store | Self::SecretsUnreadable => Duration::ZERO,
             _ => MINUTE,
         }
     }
@@ -272,6 +290,7 @@ impl Family {
             Self::Capacity => &[AlarmKind::CapacityReached],
             Self::Disk => &[AlarmKind::Disk],
             Self::Store => &[AlarmKind::Store],
+            Self::Secrets => &[AlarmKind::SecretsUnreadable],
             Self::Temperature => &[AlarmKind::Temperature],
             Self::Delivery => &[AlarmKind::DeliveryFailing],
         }

@@ -340,6 +340,7 @@ fn every_kind_is_called_the_same_in_words_and_in_json_and_belongs_to_one_family_
         Family::Capacity,
         Family::Disk,
         Family::Store,
+        Family::Secrets,
         Family::Temperature,
         Family::Delivery,
     ];

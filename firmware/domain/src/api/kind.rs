@@ -182,14 +182,19 @@ impl Kind {
         }
     }
 
-    /// The id of the document that says `body`: its name, and where names are each group's own, its group before it.
+    /// The id of the document that says `body`: its name, and where names are each group's own, its group before it. What ends the group
+    /// stands in none ([`schema`](crate::config::schema) 2).
     #[must_use]
     pub fn id(self, body: &Value) -> Option<String> {
         let text = |field: &str| body.get(field).and_then(Value::as_str);
         let name = text(self.named_by())?;
-        Some(match text("group").filter(|_| self == Self::PhonebookEntries) {
-            Some(group) => format!("{group}/{name}"),
-            None => name.to_owned(),
+        if self != Self::PhonebookEntries {
+            return Some(name.to_owned());
+        }
+        let encoded = |text: &str| text.replace('%', "%25").replace('/', "%2F");
+        Some(match text("group") {
+            Some(group) => format!("{}/{name}", encoded(group)),
+            None => encoded(name),
         })
     }
 

@@ -3,6 +3,7 @@
 use super::attend::KeyedBy;
 use super::keys::Code;
 use super::{ANSWER, Call, CallEffect, CallEvent, CallInput, ENDING, JOIN, Life, Operator, Phase, Route};
+use crate::api::Kind as Resource;
 use crate::media::{Indicators, MediaPlan, Side};
 use crate::reception::Input;
 use crate::routing::{Decision, Direction, Target};
@@ -154,6 +155,9 @@ impl Call {
     ) -> Result<(), Cause> {
         let config = self.config.clone();
         let token = config.token(token).ok_or(Cause::new(Fault::Gateway, Kind::InternalError))?;
+        if config.unreadable.contains(&(Resource::AccessTokens, token.name.clone())) {
+            return Err(Cause::new(Fault::Operator, Kind::TokenUnreadable));
+        }
         let trust = match (token.trust, decision.rule.treat_as) {
             (Trust::Untrusted, Trust::Untrusted) => Trust::Untrusted,
             (Trust::Trusted, _) | (_, Trust::Trusted) => Trust::Trusted,

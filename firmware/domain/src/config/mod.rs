@@ -9,17 +9,20 @@ pub mod notify;
 mod phonebook;
 pub(crate) mod read;
 mod receptions;
+pub mod schema;
 mod sections;
 mod values;
 
 pub use read::{Problem, Problems};
 
+use crate::api::Kind;
 use crate::defence;
 use crate::phonebook::Phonebook;
 use crate::reception::Desk;
 use crate::routing::{Encryption, Router};
 use base::leg::Trust;
 use base::{Alias, Secret};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -65,6 +68,8 @@ pub struct Config {
     pub notify: Vec<notify::Sink>,
     /// What is logged.
     pub log: Log,
+    /// Resources whose secret is kept but can't be opened, by name: something that nobody can guess stands for it.
+    pub unreadable: BTreeSet<(Kind, String)>,
     /// What is allowed but hardly meant.
     pub warnings: Vec<Problem>,
 }

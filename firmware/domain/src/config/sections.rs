@@ -143,6 +143,7 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>, before: Option<&Route
         router,
         notify,
         log,
+        unreadable: BTreeSet::new(),
         warnings,
     })
 }

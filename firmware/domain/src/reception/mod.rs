@@ -343,6 +343,7 @@ fn farewell(cause: Cause) -> Prompt {
         Kind::HungUp
         | Kind::Cancelled
         | Kind::BadToken
+        | Kind::TokenUnreadable
         | Kind::MeetingEnded
         | Kind::Unreachable
         | Kind::ConnectionLost

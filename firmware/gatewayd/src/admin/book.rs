@@ -290,7 +290,7 @@ impl Book {
             "summary": summary,
             "operationId": id,
             "parameters": parameters.iter().map(Parameter::described).collect::<Vec<_>>(),
-            "responses": self.responses(gives, role, problems, &takes),
+            "responses": self.responses(gives, role, problems, (method, &takes)),
         });
         if let Some(role) = role {
             described["security"] = json!([{ "token": [] }, { "session": [] }]);
@@ -307,7 +307,7 @@ impl Book {
         (status, media): (u16, Media),
         role: Option<Role>,
         problems: &[Sort],
-        takes: &Media,
+        (method, takes): (Method, &Media),
     ) -> Value {
         let mut sorts = vec![Sort::BadRequest, Sort::TooMany, Sort::Failed, Sort::Unavailable];
         if role.is_some() {
@@ -315,6 +315,9 @@ impl Book {
         }
         if !matches!(takes, Media::Nothing) {
             sorts.extend([Sort::TooLarge, Sort::MediaType, Sort::Invalid]);
+        }
+        if method != Method::Get {
+            sorts.push(Sort::Full);
         }
         sorts.extend(problems);
         let mut responses = Map::new();

@@ -212,12 +212,20 @@ pub async fn follow(
     let mut tick = tokio::time::interval(LIVE);
     let mut configured = admin.configuration.watch();
     let (mut round, alarms) = (tokio::time::interval(ROUND), admin.alarms.teller());
+    let mut standing = admin.configuration.watch_standing();
+    admin.configuration.found().iter().for_each(|fact| alarms.tell(fact.clone()));
     loop {
         tokio::select! {
             _ = tick.tick() => drop(live.send_replace(Arc::new(asked.status().await))),
             _ = round.tick() => {
                 let domain = admin.configuration.now().gateway.domains.first().cloned().unwrap_or_default();
                 admin.trust.facts(&domain).for_each(|fact| alarms.tell(fact));
+                admin.configuration.facts().into_iter().for_each(|fact| alarms.tell(fact));
+            }
+            changed = standing.changed() => {
+                if changed.is_ok() {
+                    admin.configuration.facts().into_iter().for_each(|fact| alarms.tell(fact));
+                }
             }
             record = over.recv() => match record {
                 Some(record) => admin.history.add(record),

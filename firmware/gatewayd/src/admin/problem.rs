@@ -64,11 +64,13 @@ pub enum Sort {
     Failed,
     /// The box can't do it now.
     Unavailable,
+    /// The disk is full.
+    Full,
 }
 
 impl Sort {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::BadRequest,
         Self::NotLoggedIn,
         Self::NotAllowed,
@@ -82,6 +84,7 @@ impl Sort {
         Self::TooMany,
         Self::Failed,
         Self::Unavailable,
+        Self::Full,
     ];
 
     /// Its status.
@@ -101,6 +104,7 @@ impl Sort {
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Full => StatusCode::INSUFFICIENT_STORAGE,
         }
     }
 
@@ -121,6 +125,7 @@ impl Sort {
             Self::TooMany => ("/problems/too-many", "too many requests"),
             Self::Failed => ("/problems/failed", "the box failed"),
             Self::Unavailable => ("/problems/unavailable", "not now"),
+            Self::Full => ("/problems/full", "the disk is full"),
         }
     }
 

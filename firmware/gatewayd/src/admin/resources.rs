@@ -28,6 +28,9 @@ use store::{Expected, Revision};
 /// What a change has to say besides: a header, words with commas between.
 const RESTART: HeaderName = HeaderName::from_static("gantry-restart-needed-for");
 
+/// Fields of a resource whose secret can't be opened any more and has to be entered anew, with commas between.
+const UNREADABLE: HeaderName = HeaderName::from_static("gantry-secret-needed-for");
+
 /// Where a list begins, and how long it is.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Page {
@@ -207,7 +210,11 @@ fn failed(error: &std::io::Error) -> Problem {
 fn get(admin: &Admin, kind: Kind, id: &str) -> Result<Response, Problem> {
     let found = admin.configuration.get(kind, id).map_err(|error| failed(&error))?;
     match (found, kind.only()) {
-        (Some((revision, body)), _) => Ok(shown(StatusCode::OK, revision, &body)),
+        (Some((revision, body)), _) => {
+            let mut response = shown(StatusCode::OK, revision, &body);
+            tell(&mut response, UNREADABLE, &admin.configuration.unreadable(kind, id));
+            Ok(response)
+        }
         // Settings that nobody has made are the defaults.
         (None, Some(_)) => Ok(shown(StatusCode::OK, Revision(0), &json!({}))),
         (None, None) => Err(missing(kind, id)),
@@ -229,6 +236,15 @@ fn list(admin: &Admin, kind: Kind, page: &Page) -> Result<Response, Problem> {
 
 fn shown(status: StatusCode, revision: Revision, body: &Value) -> Response {
     (status, [(header::ETAG, format!("\"{revision}\""))], Json(body)).into_response()
+}
+
+/// Says `words` in the header `name`, if there are any.
+fn tell(response: &mut Response, name: HeaderName, words: &[&str]) {
+    if let Ok(value) = words.join(", ").parse()
+        && !words.is_empty()
+    {
+        response.headers_mut().insert(name, value);
+    }
 }
 
 /// What `If-Match` demands; without it, what is there now.
@@ -369,11 +385,7 @@ fn answer(admin: &Admin, kind: Kind, id: &str, status: StatusCode, done: &Done) 
     let found = admin.configuration.get(kind, id).map_err(|error| failed(&error))?;
     let (revision, body) = found.unwrap_or((done.revision, json!({})));
     let mut response = shown(status, revision, &body);
-    if let Ok(restart) = done.restart.join(", ").parse()
-        && !done.restart.is_empty()
-    {
-        response.headers_mut().insert(RESTART, restart);
-    }
+    tell(&mut response, RESTART, &done.restart);
     Ok(response)
 }
 
@@ -409,10 +421,21 @@ impl From<NotDone> for Problem {
         match not_done {
             NotDone::Wrong(wrong) => Self::of_configuration(wrong),
             NotDone::Refused(refused) => Sort::Conflict.because(refused.to_string()),
-            NotDone::Disk(error) => {
-                Sort::Unavailable.because(format!("the disk failed, and nothing was changed: {error}"))
-            }
+            NotDone::Disk(error) => of_disk(&error),
         }
+    }
+}
+
+/// Nothing was changed, and everything before it is kept.
+fn of_disk(error: &std::io::Error) -> Problem {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Sort::Full.because(format!(
+            "nothing was changed, because the disk is full ({error}): delete what is old, or reset what fills it, and try again"
+        )),
+        _ => Sort::Unavailable.because(format!(
+            "nothing was changed, because the disk failed ({error}): try again, and have the disk replaced if it stays so"
+        )),
     }
 }
 

@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use domain::alarm::{CertificateState, Fact};
+use domain::alarm::{CertificateState, Fact, Health};
 use domain::certificate::request::{Draft, Usage};
 use domain::certificate::{CsrRequest, ExpiryState, Purpose, Refused};
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,9 @@ struct TrustStatus {
     pending_key: Option<&'static str>,
     /// What guards the keys on the disk.
     keys_sealed_by: &'static str,
+    /// Why a key that is kept can't be opened: what it was for is not in use, until another key is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreadable_key: Option<String>,
     /// What is allowed but hardly meant, of what was uploaded just now.
     warnings: Vec<String>,
 }
@@ -107,7 +110,7 @@ impl Trust {
         &self.credentials
     }
 
-    /// When the certificate of `domain` and the gateway token end, of those that were uploaded.
+    /// When the certificate of `domain` and the gateway token end, of those that were uploaded, and whether their keys can be opened.
     pub fn facts(&self, domain: &str) -> impl Iterator<Item = Fact> + use<> {
         let certificate = self.tls().chain().map(|chain| Fact::Certificate {
             name: domain.to_owned(),
@@ -115,7 +118,15 @@ impl Trust {
         });
         let token =
             self.token().ends().map(|ends| Fact::GatewayToken { name: GATEWAY_TOKEN.to_owned(), ends });
-        certificate.into_iter().chain(token)
+        let secrets = [
+            ("certificate", self.tls().unreadable().map(str::to_owned)),
+            ("gateway token", self.token().unreadable().map(str::to_owned)),
+        ];
+        let secrets = secrets.map(|(name, why)| Fact::Secrets {
+            name: name.to_owned(),
+            health: why.map_or(Health::Good, |why| Health::Bad { why }),
+        });
+        certificate.into_iter().chain(token).chain(secrets)
     }
 
     fn tls(&self) -> MutexGuard<'_, KeyStore> {
@@ -172,6 +183,7 @@ fn shown(status: &Status) -> TrustStatus {
         current,
         pending_key: status.pending.as_ref().map(|pending| pending.kind.name()),
         keys_sealed_by: status.protection.text(),
+        unreadable_key: status.unreadable.clone(),
         warnings: Vec::new(),
     }
 }

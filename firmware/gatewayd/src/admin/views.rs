@@ -5,6 +5,7 @@ use super::access::{Look, Role, Who, cookie};
 use super::body::{Limit, MOST_ITEMS, Query, Segment};
 use super::book::{Book, Media, Method, Operation, Schema};
 use super::problem::{Problem, Sort};
+use crate::configuration::SecretPlace;
 use crate::control::{BlockedSource, Status, Taking};
 use crate::engine::event::Event;
 use axum::extract::State;
@@ -57,6 +58,19 @@ struct Health {
     has_users: bool,
     /// What guards the key of what is sealed at rest.
     secrets_sealed_by: &'static str,
+    /// The same for programs: `tpm2` or `unsealed file`.
+    sealed: &'static str,
+    /// Secrets that can't be opened any more and have to be entered anew.
+    unreadable_secrets: Vec<UnreadableSecret>,
+}
+
+/// A secret that can't be opened.
+#[derive(Debug, Serialize, ToSchema)]
+struct UnreadableSecret {
+    /// The resource, such as `access-tokens/tenant a`.
+    resource: String,
+    /// The field of it.
+    field: &'static str,
 }
 
 /// Which part of the history.
@@ -254,6 +268,12 @@ async fn health(State(admin): State<Arc<Admin>>) -> Json<Health> {
         let status = admin.live.borrow();
         (status.taking == Taking::Calls, status.live.calls().count())
     };
+    let protection = admin.configuration.secrets().protection();
+    let standing = admin.configuration.standing();
+    let unreadable = |place: &SecretPlace| UnreadableSecret {
+        resource: format!("{}/{}", place.kind.collection(), place.name),
+        field: place.field,
+    };
     Json(Health {
         taking_calls,
         version: env!("CARGO_PKG_VERSION"),
@@ -263,7 +283,9 @@ async fn health(State(admin): State<Arc<Admin>>) -> Json<Health> {
         restart_needed_for: admin.configuration.waits_for_restart(),
         audit_trouble: admin.configuration.audit_trouble(),
         has_users: admin.accounts.any(&admin.configuration),
-        secrets_sealed_by: admin.configuration.secrets().protection().text(),
+        secrets_sealed_by: protection.text(),
+        sealed: protection.word(),
+        unreadable_secrets: standing.unreadable.iter().map(unreadable).collect(),
     })
 }
 

@@ -6,8 +6,17 @@
 //! A secret that is moved to another place, or an envelope of another version, does not open. Nonces are random, so a key may seal
 //! 2^32 times (SP 800-38D 8.3), which is more than an administrator lives to do.
 //!
-//! The data key itself is a file that only the daemon may read: it keeps secrets from whoever gets a copy of the store, a support
-//! bundle or a backup, but not from whoever takes the disk. Nothing is sealed by the TPM yet, and [`Protection`] says so.
+//! Where the key itself is kept:
+//!
+//! ```text
+//!  $CREDENTIALS_DIRECTORY/gantry.data-key   the service manager gives it, sealed to the TPM (systemd-creds); empty where none is:
+//!                                           32 bytes as they are, or 64 hexadecimal digits, which may end in a newline
+//!  data.key                                 32 bytes in a file that only the daemon may read: keeps secrets from whoever gets a copy of the
+//!                                           store, a support bundle or a backup, but not from whoever takes the disk
+//! ```
+//! Where both are there, the box was unsealed until now: what the file's key sealed still opens, [`DataKey::reseal`] seals it by the other
+//! one, and the file goes once nobody needs it ([`DataKey::forget_file`]). A key that is lost is made anew: what it sealed does not open any
+//! more, which is for those to tell who need it.
 
 use super::files;
 use base::Secret;
@@ -17,6 +26,7 @@ use serde::Serialize;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Longest secret that is sealed, in bytes.
 pub const SECRET_BYTES: usize = 64 * 1024;
@@ -26,12 +36,21 @@ const HEADER: [u8; 4] = [MAGIC[0], MAGIC[1], MAGIC[2], VERSION];
 const KEY_BYTES: usize = 32;
 const TAG_BYTES: usize = 16;
 
+/// What the credential is called.
+const CREDENTIAL: &str = "gantry.data-key";
+/// Digits of a key that is written as text.
+const HEX_DIGITS: usize = 2 * KEY_BYTES;
+
 /// How the data key itself is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protection {
     /// In a file of the daemon's, as it is.
     Unsealed,
+    /// Sealed to the TPM by the service manager.
+    Tpm2,
+    /// Sealed to the TPM; a file has the key before as it is, because another release's store needs it.
+    Tpm2BesideFile,
 }
 
 impl Protection {
@@ -40,6 +59,20 @@ impl Protection {
     pub const fn text(self) -> &'static str {
         match self {
             Self::Unsealed => "nothing: whoever reads the disk can read the key",
+            Self::Tpm2 => "the TPM of this box",
+            Self::Tpm2BesideFile => {
+                "the TPM of this box; the key before is still in a file, for the release in the other slot"
+            }
+        }
+    }
+
+    /// For programs to read; it never changes.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Unsealed => "unsealed file",
+            Self::Tpm2 => "tpm2",
+            Self::Tpm2BesideFile => "tpm2, and an unsealed file",
         }
     }
 }
@@ -48,12 +81,27 @@ impl Protection {
 pub struct DataKey {
     key: LessSafeKey,
     random: SystemRandom,
-    protection: Protection,
+    sealed: Sealed,
+}
+
+/// How the key that seals is kept itself.
+enum Sealed {
+    /// In a file.
+    No,
+    /// To the TPM.
+    Tpm2(Before),
+}
+
+/// What sealed before the key that seals.
+#[derive(Default)]
+struct Before {
+    key: Option<LessSafeKey>,
+    file: AtomicBool,
 }
 
 impl fmt::Debug for DataKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DataKey").field("protection", &self.protection).finish_non_exhaustive()
+        f.debug_struct("DataKey").field("protection", &self.protection()).finish_non_exhaustive()
     }
 }
 
@@ -68,12 +116,12 @@ pub enum DataKeyError {
         /// What the system says.
         error: io::Error,
     },
-    /// It is not of the right length.
+    /// The credential is no key.
     #[error(
-        "data key {} is damaged: it has {bytes} bytes instead of {KEY_BYTES}; restore it from a backup, or reset the box: what it \
-         sealed opens with no other", .path.display()
+        "credential {} has {bytes} bytes, which are no key: give {KEY_BYTES} bytes or {HEX_DIGITS} hexadecimal digits",
+        .path.display()
     )]
-    Damaged {
+    Credential {
         /// Where.
         path: PathBuf,
         /// As many as it has.
@@ -114,14 +162,44 @@ pub enum OpenError {
 }
 
 impl DataKey {
-    /// The key in `path`. Where there is none, one is made, in a folder that is there.
+    /// The key that the service manager gives in the folder `credentials`, or without one that in `path`, as [`load`](Self::load) has it.
+    ///
+    /// # Errors
+    /// [`DataKeyError`] if it cannot be read or made, or the credential is no key.
+    pub fn of_box(path: &Path, credentials: Option<&Path>) -> Result<Self, DataKeyError> {
+        let Some(credential) = credentials.map(|folder| folder.join(CREDENTIAL)) else {
+            return Self::load(path);
+        };
+        // It belongs to the service manager, which lets nobody else read it.
+        let given = match std::fs::read(&credential) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::load(path),
+            // A box without a TPM, or one whose TPM fails, has an empty one.
+            Ok(empty) if empty.is_empty() => return Self::load(path),
+            given => given.map_err(|error| DataKeyError::File { path: credential.clone(), error })?,
+        };
+        let no_key = DataKeyError::Credential { path: credential, bytes: given.len() };
+        let key = written_key(&given).and_then(|bytes| key_of(&bytes)).ok_or(no_key)?;
+        let before =
+            files::read(path).map_err(|error| DataKeyError::File { path: path.to_owned(), error })?;
+        let before = before.and_then(|bytes| key_of(&bytes));
+        let file = AtomicBool::new(before.is_some());
+        let sealed = Sealed::Tpm2(Before { key: before, file });
+        Ok(Self { key, random: SystemRandom::new(), sealed })
+    }
+
+    /// The key in `path`. Where there is none, one is made, in a folder that is there; what is there and is none is put aside.
     ///
     /// # Errors
     /// [`DataKeyError`] if it cannot be read or made.
     pub fn load(path: &Path) -> Result<Self, DataKeyError> {
         let at = |error| DataKeyError::File { path: path.to_owned(), error };
         let random = SystemRandom::new();
-        let bytes = match files::read(path).map_err(at)? {
+        let kept = files::read(path).map_err(at)?;
+        let is_damaged = kept.as_ref().is_some_and(|bytes| key_of(bytes).is_none());
+        if is_damaged {
+            std::fs::rename(path, path.with_extension("key.damaged")).map_err(at)?;
+        }
+        let bytes = match kept.filter(|_| !is_damaged) {
             Some(bytes) => bytes,
             None => {
                 let mut bytes = vec![0; KEY_BYTES];
@@ -130,15 +208,48 @@ impl DataKey {
                 bytes
             }
         };
-        let damaged = DataKeyError::Damaged { path: path.to_owned(), bytes: bytes.len() };
-        let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| damaged)?;
-        Ok(Self { key: LessSafeKey::new(key), random, protection: Protection::Unsealed })
+        let key = key_of(&bytes).ok_or(DataKeyError::Random)?;
+        Ok(Self { key, random, sealed: Sealed::No })
     }
 
     /// How the key itself is kept.
     #[must_use]
-    pub const fn protection(&self) -> Protection {
-        self.protection
+    pub fn protection(&self) -> Protection {
+        match &self.sealed {
+            Sealed::No => Protection::Unsealed,
+            Sealed::Tpm2(before) if before.file.load(Ordering::Relaxed) => Protection::Tpm2BesideFile,
+            Sealed::Tpm2(_) => Protection::Tpm2,
+        }
+    }
+
+    /// Takes the file of the key before away, once nothing is sealed by that any more.
+    ///
+    /// # Errors
+    /// If it can't be.
+    pub fn forget_file(&self, path: &Path) -> io::Result<()> {
+        if let Sealed::Tpm2(before) = &self.sealed {
+            files::remove(path)?;
+            before.file.store(false, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// What the key before sealed, sealed by this one; `None` where there is nothing to do, or it can't be done.
+    #[must_use]
+    pub fn reseal(&self, context: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, body) = envelope(sealed).ok()?;
+        if open_by(&self.key, context, nonce, body).is_some() {
+            return None;
+        }
+        let plain = open_by(self.before()?, context, nonce, body)?;
+        self.seal(context, &plain).ok()
+    }
+
+    fn before(&self) -> Option<&LessSafeKey> {
+        match &self.sealed {
+            Sealed::No => None,
+            Sealed::Tpm2(before) => before.key.as_ref(),
+        }
     }
 
     /// Seals `plain`, which opens for the same `context` only: what it is and whose, such as `tokens/tenant a`.
@@ -163,25 +274,48 @@ impl DataKey {
     /// # Errors
     /// [`OpenError`]
     pub fn open(&self, context: &str, sealed: &[u8]) -> Result<Secret<Vec<u8>>, OpenError> {
-        let most = HEADER.len() + NONCE_LEN + SECRET_BYTES + TAG_BYTES;
-        let rest = sealed.strip_prefix(MAGIC).filter(|_| sealed.len() <= most).ok_or(OpenError::Shape)?;
-        let (version, rest) = rest.split_first().ok_or(OpenError::Shape)?;
-        if *version != VERSION {
-            return Err(OpenError::Version(*version));
-        }
-        let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>().ok_or(OpenError::Shape)?;
-        if body.len() < TAG_BYTES {
-            return Err(OpenError::Shape);
-        }
-        let mut body = body.to_vec();
-        let plain = self
-            .key
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), bound(context), &mut body)
-            .map_err(|_| OpenError::Wrong)?
-            .len();
-        body.truncate(plain);
-        Ok(Secret::new(body))
+        let (nonce, body) = envelope(sealed)?;
+        let by = |key| open_by(key, context, nonce, body);
+        by(&self.key).or_else(|| by(self.before()?)).map(Secret::new).ok_or(OpenError::Wrong)
     }
+}
+
+/// The nonce of an envelope, and what is encrypted in it.
+fn envelope(sealed: &[u8]) -> Result<([u8; NONCE_LEN], &[u8]), OpenError> {
+    let most = HEADER.len() + NONCE_LEN + SECRET_BYTES + TAG_BYTES;
+    let rest = sealed.strip_prefix(MAGIC).filter(|_| sealed.len() <= most).ok_or(OpenError::Shape)?;
+    let (version, rest) = rest.split_first().ok_or(OpenError::Shape)?;
+    if *version != VERSION {
+        return Err(OpenError::Version(*version));
+    }
+    let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>().ok_or(OpenError::Shape)?;
+    if body.len() < TAG_BYTES {
+        return Err(OpenError::Shape);
+    }
+    Ok((*nonce, body))
+}
+
+fn open_by(key: &LessSafeKey, context: &str, nonce: [u8; NONCE_LEN], body: &[u8]) -> Option<Vec<u8>> {
+    let mut body = body.to_vec();
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    let plain = key.open_in_place(nonce, bound(context), &mut body).ok()?.len();
+    body.truncate(plain);
+    Some(body)
+}
+
+fn key_of(bytes: &[u8]) -> Option<LessSafeKey> {
+    UnboundKey::new(&AES_256_GCM, bytes).ok().map(LessSafeKey::new)
+}
+
+/// The key of a credential: as it is, or as hexadecimal digits.
+fn written_key(given: &[u8]) -> Option<Vec<u8>> {
+    if given.len() == KEY_BYTES {
+        return Some(given.to_vec());
+    }
+    let text = std::str::from_utf8(given).ok()?.trim_end();
+    let digits = text.len() == HEX_DIGITS && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let byte = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).ok();
+    digits.then(|| (0..HEX_DIGITS).step_by(2).map(byte).collect())?
 }
 
 /// What is authenticated beside the secret.
@@ -255,12 +389,73 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_data_key_is_not_replaced_in_silence() {
-        let (folder, _key) = bench();
+    fn a_damaged_data_key_is_put_aside_and_one_is_made_in_its_place() {
+        let (folder, key) = bench();
+        let sealed = key.seal("c", b"s").expect("sealed");
         let path = folder.path().join("data.key");
         std::fs::write(&path, [1; 31]).expect("written");
-        let told = DataKey::load(&path).expect_err("damaged").to_string();
-        assert!(told.contains("31 bytes instead of 32"), "{told}");
-        assert_eq!(std::fs::read(&path).expect("still there").len(), 31);
+        let key = DataKey::load(&path).expect("a new key");
+        assert_eq!(key.open("c", &sealed).err(), Some(OpenError::Wrong));
+        assert_eq!(std::fs::read(folder.path().join("data.key.damaged")).expect("still there"), [1; 31]);
+        assert_eq!(std::fs::read(&path).expect("written").len(), KEY_BYTES);
+    }
+
+    fn given(key: &[u8]) -> TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join(CREDENTIAL), key).expect("written");
+        folder
+    }
+
+    #[test]
+    fn an_empty_credential_is_none() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join(CREDENTIAL), "").expect("a credential");
+        let key = DataKey::of_box(&folder.path().join("data.key"), Some(folder.path())).expect("a key");
+        assert_eq!(key.protection(), Protection::Unsealed);
+        assert!(folder.path().join("data.key").exists());
+    }
+
+    #[test]
+    fn a_credential_is_the_key_as_bytes_or_as_digits_and_no_file_is_made() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("data.key");
+        let open = |given: &TempDir| DataKey::of_box(&path, Some(given.path()));
+        let key = open(&given(&[0xab; 32])).expect("a key");
+        assert_eq!(key.protection(), Protection::Tpm2);
+        let sealed = key.seal("c", b"s").expect("sealed");
+        let digits = format!("{}\n", "aB".repeat(32));
+        let same = open(&given(digits.as_bytes())).expect("the same key");
+        assert_eq!(same.open("c", &sealed).expect("opened").expose(), b"s");
+        assert!(!path.exists());
+        for wrong in [&[7; 31][..], b"", "aB".repeat(33).as_bytes(), "xy".repeat(32).as_bytes()] {
+            let told = open(&given(wrong)).expect_err("no key").to_string();
+            assert!(told.contains("gantry.data-key") && told.contains("are no key"), "{told}");
+        }
+        // Without one, the file is the key.
+        let nothing = tempfile::tempdir().expect("a folder");
+        assert_eq!(open(&nothing).expect("a key").protection(), Protection::Unsealed);
+    }
+
+    #[test]
+    fn what_the_file_sealed_opens_beside_a_credential_and_is_sealed_by_that_from_then_on() {
+        let (folder, file) = bench();
+        let path = folder.path().join("data.key");
+        let sealed = file.seal("c", b"s").expect("sealed");
+        let credential = given(&[0xab; 32]);
+        let key = DataKey::of_box(&path, Some(credential.path())).expect("a key");
+        assert_eq!(key.protection(), Protection::Tpm2BesideFile);
+        assert_eq!(key.open("c", &sealed).expect("opened").expose(), b"s");
+        assert_eq!(key.reseal("other", &sealed), None);
+        let anew = key.reseal("c", &sealed).expect("sealed anew");
+        assert_eq!(key.reseal("c", &anew), None);
+        key.forget_file(&path).expect("forgotten");
+        assert!(!path.exists() && key.protection() == Protection::Tpm2);
+        let again = DataKey::of_box(&path, Some(credential.path())).expect("a key");
+        assert_eq!(again.open("c", &anew).expect("opened").expose(), b"s");
+        assert!(again.open("c", &sealed).is_err());
+        // A box whose key is the file's never takes it away.
+        let (folder, file) = bench();
+        file.forget_file(&folder.path().join("data.key")).expect("nothing is done");
+        assert!(folder.path().join("data.key").exists());
     }
 }

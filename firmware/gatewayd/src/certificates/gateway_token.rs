@@ -107,6 +107,12 @@ impl TokenHolder {
         self.keys.status(now)
     }
 
+    /// Why a key that is kept can't be opened, if one can't.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<&str> {
+        self.keys.unreadable()
+    }
+
     /// When the token in use ends.
     #[must_use]
     pub fn ends(&self) -> Option<UnixTime> {

@@ -35,6 +35,8 @@ pub struct KeyStore {
     data_key: Arc<DataKey>,
     current: Option<(OwnKey, Chain)>,
     pending: Option<OwnKey>,
+    /// Why a key that is kept can't be opened; it stays until another is in its place.
+    unreadable: Option<String>,
 }
 
 /// Why something of the store cannot be done.
@@ -49,7 +51,7 @@ pub enum KeyStoreError {
         error: io::Error,
     },
     /// A key that was sealed does not open.
-    #[error("key {}: {error}", .path.display())]
+    #[error("key {}: {error}; make a new key, and have its request signed", .path.display())]
     Sealed {
         /// Where.
         path: PathBuf,
@@ -118,6 +120,8 @@ pub struct Status {
     pub pending: Option<KeyStatus>,
     /// How keys are kept.
     pub protection: Protection,
+    /// Why a key that is kept can't be opened, if one can't.
+    pub unreadable: Option<String>,
 }
 
 /// The chain in use.
@@ -141,28 +145,36 @@ pub struct KeyStatus {
 }
 
 impl KeyStore {
-    /// Opens `folder`, which is made if it is not there.
+    /// Opens `folder`, which is made if it is not there. A key that was sealed by another data key is as if it were not there, and is kept.
     ///
     /// # Errors
     /// If a file cannot be read or what it holds is damaged; nothing is changed then.
     pub fn open(folder: &Path, data_key: Arc<DataKey>) -> Result<Self, KeyStoreError> {
         files::folder(folder).map_err(at(folder))?;
-        let mut store = Self { folder: folder.to_owned(), data_key, current: None, pending: None };
+        let folder = folder.to_owned();
+        let mut store = Self { folder, data_key, current: None, pending: None, unreadable: None };
         let found = store.list()?;
         let current = store.folder.join(CURRENT);
         if let Some(pem) = read(&current)? {
             let chain = Chain::read_kept(&pem)
                 .map_err(|error| KeyStoreError::Chain { path: current.clone(), error })?;
             let gone = KeyStoreError::KeyGone { path: current, id: chain.key().clone() };
-            let key = store.load(&found, chain.key())?.ok_or(gone)?;
-            store.current = Some((key, chain));
+            match store.load(&found, chain.key()) {
+                Err(error @ KeyStoreError::Sealed { .. }) => store.unreadable = Some(error.to_string()),
+                key => store.current = Some((key?.ok_or(gone)?, chain)),
+            }
         }
         let waits = read(&store.folder.join(PENDING))?;
         let waits = waits.and_then(|id| KeyId::parse(String::from_utf8_lossy(&id).trim()));
         if let Some(id) = waits.filter(|id| !store.is_current(id)) {
-            store.pending = store.load(&found, &id)?;
+            match store.load(&found, &id) {
+                Err(error @ KeyStoreError::Sealed { .. }) => store.unreadable = Some(error.to_string()),
+                key => store.pending = key?,
+            }
         }
-        store.tidy(&found)?;
+        if store.unreadable.is_none() {
+            store.tidy(&found)?;
+        }
         Ok(store)
     }
 
@@ -231,6 +243,7 @@ impl KeyStore {
             return Ok(());
         };
         let old = self.current.replace((key, chain));
+        self.unreadable = None;
         self.remove(PENDING)?;
         old.map_or(Ok(()), |(key, _)| self.remove(&file_name(key.kind(), key.id())))
     }
@@ -256,6 +269,7 @@ impl KeyStore {
     /// If they cannot be taken away.
     pub fn remove_current(&mut self) -> Result<(), KeyStoreError> {
         self.remove(CURRENT)?;
+        self.unreadable = None;
         self.current.take().map_or(Ok(()), |(key, _)| self.remove(&file_name(key.kind(), key.id())))
     }
 
@@ -279,6 +293,12 @@ impl KeyStore {
         self.pending.as_ref().map(OwnKey::id)
     }
 
+    /// Why a key that is kept can't be opened, if one can't.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<&str> {
+        self.unreadable.as_deref()
+    }
+
     /// What an administrator is shown at `now`.
     #[must_use]
     pub fn status(&self, now: UnixTime) -> Status {
@@ -289,7 +309,8 @@ impl KeyStore {
             expiry: chain.expiry(now),
         });
         let protection = self.data_key.protection();
-        Status { current, pending: self.pending.as_ref().map(shown), protection }
+        let (pending, unreadable) = (self.pending.as_ref().map(shown), self.unreadable.clone());
+        Status { current, pending, protection, unreadable }
     }
 
     /// The key that `chain` is for, for a signer in this process.
@@ -320,7 +341,10 @@ impl KeyStore {
         let pkcs8 = self
             .data_key
             .open(&context(*kind, id), &sealed)
-            .map_err(|error| KeyStoreError::Sealed { path, error })?;
+            .map_err(|error| KeyStoreError::Sealed { path: path.clone(), error })?;
+        if let Some(anew) = self.data_key.reseal(&context(*kind, id), &sealed) {
+            files::replace(&path, &anew).map_err(at(&path))?;
+        }
         OwnKey::read(*kind, &pkcs8).map(Some).map_err(crypto)
     }
 

@@ -1,7 +1,7 @@
 //! The configuration as one file to keep elsewhere: signed by the box, and under a passphrase with everything that is secret.
 //!
 //! ```text
-//!  {"gantry-archive":1,"schema":1,"made":"2026-11-27T10:00:00Z","signer":"<Ed25519>","salt":"..","contents":"..","signature":".."}
+//!  {"gantry-archive":1,"schema":2,"made":"2026-11-27T10:00:00Z","signer":"<Ed25519>","salt":"..","contents":"..","signature":".."}
 //! ```
 //! `contents` is base64 of JSON: the documents, and under a passphrase the secrets too; then it is encrypted by AES-256-GCM under
 //! argon2id (RFC 9106) of the passphrase and `salt`. `signature` is Ed25519 (RFC 8032) over all members before it, a line each.
@@ -12,6 +12,7 @@ use base::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use domain::api::Kind;
+use domain::config::schema::{Documents, SCHEMA, STEPS, Unknown};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
@@ -24,10 +25,14 @@ use store::{Edit, Expected, Key};
 const FORM: u32 = 1;
 /// Where the key that signs is kept, sealed, under `secrets`.
 const SIGNING_KEY: &str = "box/archive-key";
+/// Where one is put aside that can't be opened any more.
+const LOST_SIGNING_KEY: &str = "box/archive-key.lost";
 /// The only nonce of a key that is made anew, with its salt, for each archive.
 const NONCE: [u8; 12] = [0; 12];
 /// Shortest passphrase, in characters.
 pub const PASSPHRASE_CHARS: usize = 10;
+/// Most of what can't be said in this schema that the audit log has of an import.
+const LINES: usize = 50;
 /// Largest archive, in bytes.
 pub const ARCHIVE_BYTES: usize = 32 * 1024 * 1024;
 
@@ -68,17 +73,14 @@ pub enum ArchiveError {
     /// It is none.
     #[error("this is no archive of a gateway's configuration: {0}")]
     Unreadable(String),
-    /// It is of another release.
+    /// It is of a release that has another form of archives.
     #[error(
-        "the archive has form {form} and schema {schema}; this release reads form {FORM} and schema {}",
-        super::SCHEMA
+        "the archive has form {0}, and this release reads form {FORM}; import it with the release that made it"
     )]
-    Release {
-        /// Its form.
-        form: u32,
-        /// Its schema.
-        schema: u32,
-    },
+    Form(u32),
+    /// It is of a release that knows more schemas.
+    #[error("the archive has a schema that is not known here: {0}")]
+    Schema(#[from] Unknown),
     /// It was changed since it was made.
     #[error("the archive's signature is wrong: it was changed or damaged after it was made")]
     Signature,
@@ -108,16 +110,17 @@ impl Archive {
     /// Reads one.
     ///
     /// # Errors
-    /// If it is none, or of another release, or was changed.
+    /// If it is none, or of another form, or was changed.
     pub fn parse(text: &[u8]) -> Result<Self, ArchiveError> {
         if text.len() > ARCHIVE_BYTES {
             return Err(ArchiveError::Unreadable(format!("it has more than {ARCHIVE_BYTES} bytes")));
         }
         let archive: Self =
             serde_json::from_slice(text).map_err(|error| ArchiveError::Unreadable(error.to_string()))?;
-        if (archive.form, archive.schema) != (FORM, super::SCHEMA) {
-            return Err(ArchiveError::Release { form: archive.form, schema: archive.schema });
+        if archive.form != FORM {
+            return Err(ArchiveError::Form(archive.form));
         }
+        STEPS.migrate(archive.schema, SCHEMA, &mut Documents::default())?;
         let signer = BASE64.decode(&archive.signer).map_err(|_| ArchiveError::Signature)?;
         let signature = BASE64.decode(&archive.signature).map_err(|_| ArchiveError::Signature)?;
         let good = UnparsedPublicKey::new(&ED25519, signer).verify(archive.signed().as_bytes(), &signature);
@@ -160,7 +163,7 @@ impl Configuration {
         if passphrase.is_some_and(|passphrase| passphrase.expose().chars().count() < PASSPHRASE_CHARS) {
             return Err(ArchiveError::Short);
         }
-        let contents = serde_json::to_vec(&self.contents(passphrase.is_some())?);
+        let contents = serde_json::to_vec(&self.contents(passphrase.is_some()));
         let mut contents = contents.map_err(|error| ArchiveError::Make(error.to_string()))?;
         let mut salt = Vec::new();
         if let Some(passphrase) = passphrase {
@@ -175,7 +178,7 @@ impl Configuration {
         let signing = self.signing_key()?;
         let mut archive = Archive {
             form: FORM,
-            schema: super::SCHEMA,
+            schema: SCHEMA,
             made: now().to_string(),
             signer: BASE64.encode(signing.public_key()),
             salt: BASE64.encode(salt),
@@ -202,9 +205,10 @@ impl Configuration {
         if archive.signer != own && trusted != Some(archive.signer.as_str()) {
             return Err(ArchiveError::Stranger(archive.signer.clone()));
         }
-        let contents = archive.open(passphrase)?;
+        let (contents, unsaid) = archive.open(passphrase)?.migrated(archive.schema)?;
         let edits = self.replacing(&contents)?;
-        let detail = vec![format!("archive of {} by {}", archive.made, archive.signer)];
+        let mut detail = vec![format!("archive of {} by {}", archive.made, archive.signer)];
+        detail.extend(unsaid.iter().take(LINES).map(ToString::to_string));
         Ok(self.commit(by, "import", detail, edits)?)
     }
 
@@ -248,7 +252,7 @@ impl Configuration {
     }
 
     /// What an archive holds, with or without what is secret.
-    pub(super) fn contents(&self, with_secrets: bool) -> Result<Contents, ArchiveError> {
+    pub(super) fn contents(&self, with_secrets: bool) -> Contents {
         let (_, documents) = self.store.all();
         let mut contents = Contents::default();
         for (key, document) in &documents {
@@ -259,12 +263,11 @@ impl Configuration {
                 .entry(key.collection().to_owned())
                 .or_default()
                 .insert(key.id().to_owned(), body);
-            let secrets = self.secrets.of(kind, key.id(), &documents);
-            let secrets = secrets.map_err(|error| ArchiveError::Make(error.to_string()))?;
-            let secrets = secrets.into_iter().filter(|_| with_secrets);
-            contents.secrets.extend(secrets.map(|(_, id, plain)| (id, plain)));
+            // What can't be opened is not in it, and the box it is brought to asks for it.
+            let secrets = self.secrets.of(kind, key.id(), &documents).into_iter().filter(|_| with_secrets);
+            contents.secrets.extend(secrets.filter_map(|(place, plain)| Some((place.id(), plain?))));
         }
-        Ok(contents)
+        contents
     }
 
     /// The key that signs archives, made when it is first needed.
@@ -272,18 +275,21 @@ impl Configuration {
         let broken = |what: &str| ArchiveError::Make(format!("the box's signing key {what}"));
         let place = Key::new(secrets::COLLECTION, SIGNING_KEY).map_err(|error| broken(&error.to_string()))?;
         let kept = self.store.get(&place).map_err(|error| broken(&error.to_string()))?;
-        let pkcs8 = match kept {
-            Some(document) => {
-                self.secrets.open(SIGNING_KEY, &document.body).ok_or_else(|| broken("can't be opened"))?
-            }
+        let opened = kept.as_ref().and_then(|kept| self.secrets.open(SIGNING_KEY, &kept.body));
+        let pkcs8 = match opened {
+            Some(pkcs8) => pkcs8,
             None => {
                 let made = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
                     .map_err(|_| broken("can't be made"))?;
                 let text = BASE64.encode(made.as_ref());
                 let sealed =
                     self.secrets.seal(SIGNING_KEY, &text).map_err(|error| broken(&error.to_string()))?;
-                let edit = Edit::put(place, Expected::Absent, &sealed);
-                self.commit(BOX, "make-signing-key", Vec::new(), vec![edit])?;
+                let mut edits = vec![Edit::put(place, Expected::Anything, &sealed)];
+                // One that can't be opened may be, once the key it was sealed by is found again.
+                if let (Some(kept), Ok(aside)) = (kept, Key::new(secrets::COLLECTION, LOST_SIGNING_KEY)) {
+                    edits.push(Edit::put(aside, Expected::Anything, &kept.body));
+                }
+                self.commit(BOX, "make-signing-key", Vec::new(), edits)?;
                 text
             }
         };

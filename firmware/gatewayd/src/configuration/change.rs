@@ -1,16 +1,18 @@
 //! Changes of the configuration: shaped, joined with all the rest, checked, written and told.
 
 use super::secrets::Parted;
-use super::{Configuration, joined, now, secrets};
+use super::{BOX, CHANGED, Configuration, SecretPlace, joined, named, now, secrets};
 use crate::engine::join::connectors;
 use crate::net::https::LocalPorts;
+use domain::alarm::Health;
 use domain::api::Kind;
 use domain::appliance::audit::Act;
 use domain::config::Config;
 use domain::config::documents::Wrong;
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use store::{Edit, Expected, Key, Refused, Revision, Unchanged};
+use store::{ChangeError, Edit, Expected, Key, Refused, Revision, Unchanged};
 
 /// One resource's part in a change.
 #[derive(Debug, Clone)]
@@ -47,15 +49,15 @@ pub enum NotDone {
     Refused(#[from] Refused),
     /// The disk failed.
     #[error("the disk failed: {0}")]
-    Disk(String),
+    Disk(std::io::Error),
 }
 
 /// What the store's check says of a change.
 enum Checked {
     /// It does not touch the configuration.
     Same,
-    /// It makes this of it.
-    Config(Box<Config>, Vec<Wrong>),
+    /// It makes this of it, with these warnings, and these secrets can't be opened.
+    Config(Box<Config>, Vec<Wrong>, BTreeSet<SecretPlace>),
 }
 
 impl Configuration {
@@ -92,30 +94,39 @@ impl Configuration {
     ) -> Result<Done, NotDone> {
         let act = Act { by: by.to_owned(), act: act.to_owned(), outcome: "done".to_owned(), detail };
         let configures = edits.iter().any(|edit| is_configuration(&edit.key));
+        if by != BOX && !edits.is_empty() {
+            edits.extend(mark(by));
+        }
         // Whoever holds the trail is the only one who writes: each line follows the one before it on the disk too.
         let mut trail = self.trail();
         let (line, put) = trail.line(now(), &act);
         edits.push(put);
         edits.extend(trail.outgrown());
         let before = self.now();
-        let (made, checked) = self.store.change(&edits, |documents| {
+        let made = self.store.change(&edits, |documents| {
             if !configures {
                 return Ok(Checked::Same);
             }
-            let documents =
-                joined(documents, &self.secrets).map_err(|error| vec![whole(error.to_string())])?;
-            let (config, warnings) = Config::join(&documents, Some(&before))?;
+            let (documents, unreadable) = joined(documents, &self.secrets);
+            let (mut config, warnings) = Config::join(&documents, Some(&before))?;
+            config.unreadable = named(&unreadable);
             readable(&config)?;
-            Ok::<_, Vec<Wrong>>(Checked::Config(Box::new(config), warnings))
-        })?;
-        trail.add(line);
-        if let Some(trouble) = made.trouble {
-            tracing::error!(%trouble, "the store made a change, but not without trouble");
+            Ok::<_, Vec<Wrong>>(Checked::Config(Box::new(config), warnings, unreadable))
+        });
+        if let Err(Unchanged::Store(ChangeError::Disk(error))) = &made {
+            self.disk(Health::Bad { why: format!("the last change could not be kept: {error}") });
         }
+        let (made, checked) = made?;
+        trail.add(line);
+        self.disk(made.trouble.map_or(Health::Good, |trouble| {
+            tracing::error!(%trouble, "the store made a change, but not without trouble");
+            Health::Bad { why: format!("the last change is kept, but not without trouble: {trouble}") }
+        }));
         let warnings = match checked {
             Checked::Same => Vec::new(),
-            Checked::Config(config, warnings) => {
+            Checked::Config(config, warnings, unreadable) => {
                 self.current.send_replace(Arc::new(*config));
+                self.unread(unreadable);
                 self.write_copy();
                 warnings
             }
@@ -162,6 +173,12 @@ impl Configuration {
     }
 }
 
+/// What marks a change as one that somebody asked for.
+fn mark(by: &str) -> Option<Edit> {
+    let key = Key::new(CHANGED.0, CHANGED.1).ok()?;
+    Some(Edit::put(key, Expected::Anything, json!({ "by": by }).to_string().as_bytes()))
+}
+
 /// Whether what is written there has a part in the configuration.
 fn is_configuration(key: &Key) -> bool {
     key.collection() == secrets::COLLECTION || Kind::of(key.collection(), key.id()).is_some()
@@ -182,8 +199,8 @@ impl From<Unchanged<Vec<Wrong>>> for NotDone {
     fn from(unchanged: Unchanged<Vec<Wrong>>) -> Self {
         match unchanged {
             Unchanged::Check(wrong) => Self::Wrong(wrong),
-            Unchanged::Store(store::ChangeError::Refused(refused)) => Self::Refused(refused),
-            Unchanged::Store(error) => Self::Disk(error.to_string()),
+            Unchanged::Store(ChangeError::Refused(refused)) => Self::Refused(refused),
+            Unchanged::Store(ChangeError::Disk(error)) => Self::Disk(error),
         }
     }
 }

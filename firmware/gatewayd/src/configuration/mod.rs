@@ -10,32 +10,39 @@
 mod archive;
 mod audit;
 mod change;
+mod migration;
 mod secrets;
+mod standing;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use archive::{ARCHIVE_BYTES, Archive, ArchiveError, Contents};
 pub use audit::AUDIT_KEPT;
 pub use change::{Change, Done, NotDone};
-pub use secrets::{Secrets, SecretsError};
+pub use secrets::{SecretPlace, Secrets};
+pub use standing::Standing;
 
+use migration::Migration;
 use secrets::Parted;
 
 use crate::configuration::audit::Trail;
+use domain::alarm::Fact;
 use domain::api::Kind;
 use domain::appliance::audit::{Act, Line};
 use domain::appliance::instant::UnixTime;
 use domain::config::documents::{Document, Wrong, is_copy, render, split};
+use domain::config::schema::SCHEMA;
 use domain::config::{Config, Problems};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 use store::{Documents, Expected, Key, Opened, Revision, Store};
 use tokio::sync::watch;
 
-/// The schema of the documents of this release (A6). Its folder is `v1`.
-pub const SCHEMA: u32 = 1;
+/// Marks the last change that somebody asked for; the box's own book-keeping is none (A6, `migration`).
+const CHANGED: (&str, &str) = ("box", "changed");
 /// Who does what nobody asked for.
 pub const BOX: &str = "box";
 
@@ -49,6 +56,9 @@ pub struct Configuration {
     started: Arc<Config>,
     /// Where a copy without secrets is written after each change, for the packet filter and tools.
     copy: Option<PathBuf>,
+    standing: watch::Sender<Standing>,
+    /// What there was to be told when it was opened.
+    found: Vec<Fact>,
 }
 
 /// Why there is no configuration.
@@ -74,9 +84,6 @@ pub enum NoConfiguration {
     /// What is kept is no configuration for this release.
     #[error("what the store holds is no configuration of this release:\n{}", lines(.0))]
     Wrong(Vec<Wrong>),
-    /// A secret can't be opened.
-    #[error(transparent)]
-    Secret(#[from] SecretsError),
     /// The first documents could not be written.
     #[error("the store could not be filled: {0}")]
     Fill(String),
@@ -96,22 +103,32 @@ impl Configuration {
         secrets: Secrets,
         first: Option<(&str, &str)>,
     ) -> Result<(Self, Opened), NoConfiguration> {
-        let folder = folder.join(format!("v{SCHEMA}"));
-        std::fs::create_dir_all(&folder)
+        std::fs::create_dir_all(folder)
             .map_err(|error| NoConfiguration::Folder(folder.display().to_string(), error))?;
-        let (store, opened) = Store::open(&folder, SCHEMA)?;
+        let migration = Migration::new(&secrets);
+        let (store, opened) = Store::open(folder, SCHEMA, &migration)?;
+        let unsaid = migration.unsaid();
         let (_, documents) = store.all();
-        if !documents.keys().any(|key| Kind::of(key.collection(), key.id()).is_some()) {
+        if !migration::has_configuration(&documents) {
             let (file, text) = first.ok_or(NoConfiguration::Nothing)?;
             fill(&store, &secrets, file, text)?;
         }
+        if let Err(error) = reseal(&store, &secrets) {
+            tracing::error!(%error, "secrets stay sealed by the key in the file");
+        }
         let (_, documents) = store.all();
-        let (config, _) =
-            Config::join(&joined(&documents, &secrets)?, None).map_err(NoConfiguration::Wrong)?;
+        let (joined, unreadable) = joined(&documents, &secrets);
+        let (mut config, _) = Config::join(&joined, None).map_err(NoConfiguration::Wrong)?;
+        config.unreadable = named(&unreadable);
         let config = Arc::new(config);
         let trail = Trail::read(&documents);
         let current = watch::Sender::new(Arc::clone(&config));
-        Ok((Self { store, secrets, trail: Mutex::new(trail), current, started: config, copy: None }, opened))
+        let standing = watch::Sender::new(Standing { disk: standing::disk_of(&opened), unreadable });
+        let found = standing::found(&opened, &unsaid);
+        let trail = Mutex::new(trail);
+        let configuration =
+            Self { store, secrets, trail, current, started: config, copy: None, standing, found };
+        Ok((configuration, opened))
     }
 
     /// Writes a copy without secrets to `path`, now and after each change.
@@ -126,18 +143,37 @@ impl Configuration {
     fn write_copy(&self) {
         let Some(path) = &self.copy else { return };
         let (_, documents) = self.store.all();
-        let text = joined(&documents, &self.secrets).map(|documents| render(&documents));
+        let (documents, _) = joined(&documents, &self.secrets);
         let beside = path.with_extension("new");
-        let write = |text: String| match std::fs::read_to_string(path).is_ok_and(|before| before == text) {
-            true => Ok(()),
-            false => std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path)),
-        };
-        let written = text
-            .map_err(|error| error.to_string())
-            .and_then(|text| write(text).map_err(|error| error.to_string()));
+        let text = render(&documents);
+        if std::fs::read_to_string(path).is_ok_and(|before| before == text) {
+            return;
+        }
+        let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
         if let Err(error) = written {
             tracing::error!(%error, path = %path.display(), "the copy of the configuration could not be written; ports stay as they were");
         }
+    }
+
+    /// Whether something in `folder`, where the stores of all releases are, may be sealed by the key before: in the store of this release,
+    /// or in that of the other slot, which is left as it is.
+    ///
+    /// # Errors
+    /// If the folder can't be read.
+    pub fn needs_key_before(&self, folder: &Path) -> std::io::Result<bool> {
+        let (_, documents) = self.store.all();
+        let mut sealed = documents.iter().filter(|(key, _)| key.collection() == secrets::COLLECTION);
+        if sealed.any(|(key, document)| self.secrets.reseal(key.id(), &document.body).is_some()) {
+            return Ok(true);
+        }
+        let is_other = |name: &str| {
+            let schema = name.strip_prefix('v').and_then(|number| number.parse::<u32>().ok());
+            schema.is_some_and(|schema| schema != SCHEMA)
+        };
+        let mut names = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name()));
+        names.try_fold(false, |found, name: std::io::Result<_>| {
+            Ok(found || name?.to_str().is_some_and(is_other))
+        })
     }
 
     /// The configuration as it is now.
@@ -234,6 +270,32 @@ impl Configuration {
     }
 }
 
+/// Seals by the key of now what the one before sealed, in one change.
+fn reseal(store: &Store, secrets: &Secrets) -> Result<(), store::ChangeError> {
+    let (_, documents) = store.all();
+    let anew = |(key, document): (&Key, &store::Document)| {
+        let sealed = secrets.reseal(key.id(), &document.body)?;
+        Some(store::Edit::put(key.clone(), Expected::At(document.revision), &sealed))
+    };
+    let sealed = documents.iter().filter(|(key, _)| key.collection() == secrets::COLLECTION);
+    let mut edits: Vec<_> = sealed.filter_map(anew).collect();
+    if edits.is_empty() {
+        return Ok(());
+    }
+    let act = Act {
+        by: BOX.to_owned(),
+        act: "reseal".to_owned(),
+        outcome: "done".to_owned(),
+        detail: vec![format!("{} secrets, by the key that is sealed to the TPM", edits.len())],
+    };
+    edits.push(Trail::read(&documents).line(now(), &act).1);
+    match store.change(&edits, |_| Ok::<_, std::convert::Infallible>(())) {
+        Ok(_) => Ok(()),
+        Err(store::Unchanged::Store(error)) => Err(error),
+        Err(store::Unchanged::Check(never)) => match never {},
+    }
+}
+
 /// Puts the resources of a first file into an empty store.
 fn fill(store: &Store, secrets: &Secrets, file: &str, text: &str) -> Result<(), NoConfiguration> {
     if is_copy(text) {
@@ -263,16 +325,21 @@ fn fill(store: &Store, secrets: &Secrets, file: &str, text: &str) -> Result<(), 
     taken.map(drop).map_err(|error| NoConfiguration::Fill(error.to_string()))
 }
 
-/// All documents that are configuration, with their secrets.
-fn joined(documents: &Documents, secrets: &Secrets) -> Result<Vec<Document>, SecretsError> {
-    let mut joined = Vec::new();
+/// All documents that are configuration, with their secrets, and which of those can't be opened.
+fn joined(documents: &Documents, secrets: &Secrets) -> (Vec<Document>, BTreeSet<SecretPlace>) {
+    let (mut joined, mut unreadable) = (Vec::new(), BTreeSet::new());
     for (key, document) in documents {
         let Some(kind) = Kind::of(key.collection(), key.id()) else { continue };
         let Ok(mut body) = serde_json::from_slice::<Value>(&document.body) else { continue };
-        secrets.join(kind, key.id(), &mut body, documents)?;
+        unreadable.extend(secrets.join(kind, key.id(), &mut body, documents));
         joined.push(Document { kind, id: key.id().to_owned(), body });
     }
-    Ok(joined)
+    (joined, unreadable)
+}
+
+/// The resources that secrets are of.
+fn named(places: &BTreeSet<SecretPlace>) -> BTreeSet<(Kind, String)> {
+    places.iter().map(|place| (place.kind, place.name.clone())).collect()
 }
 
 /// The time by the box's clock.

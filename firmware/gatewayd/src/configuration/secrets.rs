@@ -2,16 +2,25 @@
 
 use crate::certificates::data_key::SealError;
 use crate::certificates::{DataKey, Protection};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use domain::api::Kind;
+use ring::hmac;
+use ring::rand::SystemRandom;
 use serde_json::Value;
+use std::fmt;
 use std::sync::Arc;
 use store::{Documents, Key};
 
 /// Where sealed values are kept.
-pub const COLLECTION: &str = "secrets";
+pub const COLLECTION: &str = domain::config::schema::SECRETS;
 
 /// Seals and opens what is secret.
-pub struct Secrets(Arc<DataKey>);
+pub struct Secrets {
+    key: Arc<DataKey>,
+    /// Makes what stands for secrets that can't be opened; nothing else is ever made with it.
+    stand_ins: Option<hmac::Key>,
+}
 
 /// A body, and what was secret in it.
 pub struct Parted {
@@ -21,22 +30,42 @@ pub struct Parted {
     pub sealed: Vec<(String, Option<Vec<u8>>)>,
 }
 
-/// A secret that can't be opened.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the secret of {0} was sealed by another key or damaged; write it anew")]
-pub struct SecretsError(pub String);
+/// Where a secret of a resource is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SecretPlace {
+    /// What it is a secret of.
+    pub kind: Kind,
+    /// The name of that.
+    pub name: String,
+    /// The field.
+    pub field: &'static str,
+}
+
+impl SecretPlace {
+    /// Where it is kept.
+    #[must_use]
+    pub fn id(&self) -> String {
+        id(self.kind, &self.name, self.field)
+    }
+}
+
+impl fmt::Display for SecretPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}/{}", self.field, self.kind.collection(), self.name)
+    }
+}
 
 impl Secrets {
     /// Sealed by `key`.
     #[must_use]
-    pub const fn new(key: Arc<DataKey>) -> Self {
-        Self(key)
+    pub fn new(key: Arc<DataKey>) -> Self {
+        Self { key, stand_ins: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok() }
     }
 
     /// What guards the key.
     #[must_use]
     pub fn protection(&self) -> Protection {
-        self.0.protection()
+        self.key.protection()
     }
 
     /// `body` without what is secret in it, and that, each with its place, sealed.
@@ -57,45 +86,39 @@ impl Secrets {
         Ok(Parted { body, sealed })
     }
 
-    /// What is secret of a resource: each with its field and place.
-    ///
-    /// # Errors
-    /// If one can't be opened.
-    pub fn of(
-        &self,
-        kind: Kind,
-        name: &str,
-        documents: &Documents,
-    ) -> Result<Vec<(&'static str, String, String)>, SecretsError> {
+    /// What is secret of a resource, each with its place; nothing where it can't be opened.
+    pub fn of(&self, kind: Kind, name: &str, documents: &Documents) -> Vec<(SecretPlace, Option<String>)> {
         let mut found = Vec::new();
         for field in kind.secrets() {
-            let id = id(kind, name, field);
-            let Some(sealed) = Key::new(COLLECTION, &id).ok().and_then(|key| documents.get(&key)) else {
-                continue;
-            };
-            let plain = self.open(&id, &sealed.body).ok_or_else(|| SecretsError(id.clone()))?;
-            found.push((*field, id, plain));
-        }
-        Ok(found)
-    }
-
-    /// Puts what is secret back into `body`.
-    ///
-    /// # Errors
-    /// If it can't be opened. One that is not there is for the reader to miss.
-    pub fn join(
-        &self,
-        kind: Kind,
-        name: &str,
-        body: &mut Value,
-        documents: &Documents,
-    ) -> Result<(), SecretsError> {
-        for (field, _, plain) in self.of(kind, name, documents)? {
-            if let Some(fields) = body.as_object_mut() {
-                fields.insert(field.to_owned(), Value::String(plain));
+            let place = SecretPlace { kind, name: name.to_owned(), field };
+            let id = place.id();
+            if let Some(sealed) = Key::new(COLLECTION, &id).ok().and_then(|key| documents.get(&key)) {
+                found.push((place, self.open(&id, &sealed.body)));
             }
         }
-        Ok(())
+        found
+    }
+
+    /// Puts what is secret back into `body`. Says what can't be opened: for that stands what nobody can guess, so that it opens nothing to
+    /// anybody. One that is not there is for the reader to miss.
+    pub fn join(&self, kind: Kind, name: &str, body: &mut Value, documents: &Documents) -> Vec<SecretPlace> {
+        let mut unreadable = Vec::new();
+        for (place, plain) in self.of(kind, name, documents) {
+            let Some(secret) = plain.clone().or_else(|| self.stand_in(&place)) else { continue };
+            if let Some(fields) = body.as_object_mut() {
+                fields.insert(place.field.to_owned(), Value::String(secret));
+            }
+            if plain.is_none() {
+                unreadable.push(place);
+            }
+        }
+        unreadable
+    }
+
+    /// The same for a place as long as the daemon runs, and another one for each.
+    fn stand_in(&self, place: &SecretPlace) -> Option<String> {
+        let tag = hmac::sign(self.stand_ins.as_ref()?, place.id().as_bytes());
+        Some(BASE64.encode(tag))
     }
 
     /// `plain`, sealed for the place `id`.
@@ -103,12 +126,17 @@ impl Secrets {
     /// # Errors
     /// If it is too large, or the system has no randomness.
     pub fn seal(&self, id: &str, plain: &str) -> Result<Vec<u8>, SealError> {
-        self.0.seal(id, plain.as_bytes())
+        self.key.seal(id, plain.as_bytes())
+    }
+
+    /// What the key before sealed for the place `id`, sealed by that of now, if there is anything to do.
+    pub fn reseal(&self, id: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        self.key.reseal(id, sealed)
     }
 
     /// What was sealed for the place `id`.
     pub fn open(&self, id: &str, sealed: &[u8]) -> Option<String> {
-        String::from_utf8(self.0.open(id, sealed).ok()?.expose().clone()).ok()
+        String::from_utf8(self.key.open(id, sealed).ok()?.expose().clone()).ok()
     }
 }
 

@@ -16,6 +16,7 @@ use base::machine::Output;
 use base::{Machine, limits};
 use bytes::Bytes;
 use domain::alarm::Fact;
+use domain::api::Kind as Resource;
 use domain::config::Config;
 use domain::defence::{Blocked, Defence, Offence, Path};
 use sip::endpoint::{Effect, Endpoint, Flow, Input, Listen, Policy, RouteId, Target, Transport};
@@ -59,6 +60,16 @@ pub struct SipSide {
     alarms: Teller,
     departures: Departures,
     wake: Option<Instant>,
+    wrong_credentials: Wrong,
+}
+
+/// Whose fault wrong credentials are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wrong {
+    /// A guesser's.
+    TheirFault,
+    /// The box has lost what it would hold them against.
+    OurFault,
 }
 
 impl SipSide {
@@ -80,7 +91,19 @@ impl SipSide {
         let receiver = Receiver::new(MESSAGES, limits::SIP_MESSAGE_BYTES);
         let departures = Departures::default();
         let writers = HashMap::new();
-        Ok(Self { endpoint, udp, writers, dialer, receiver, defence, alarms, departures, wake: None })
+        let wrong_credentials = Wrong::TheirFault;
+        Ok(Self {
+            endpoint,
+            udp,
+            writers,
+            dialer,
+            receiver,
+            defence,
+            alarms,
+            departures,
+            wake: None,
+            wrong_credentials,
+        })
     }
 
     /// Whether this token is one of the UDP sockets'.
@@ -179,8 +202,16 @@ impl SipSide {
         self.defence.call_ended(remote);
     }
 
+    /// Rooms whose passwords the box can't read any more are wrong through no fault of theirs.
+    pub fn excuse(&mut self, config: &Config) {
+        let mut unreadable = config.unreadable.iter();
+        let any = unreadable.any(|(kind, _)| *kind == Resource::RegistrarDevices);
+        self.wrong_credentials = if any { Wrong::OurFault } else { Wrong::TheirFault };
+    }
+
     /// Goes on by another configuration: who may register, the realm, who is blocked. Sessions stand.
     pub fn configure(&mut self, now: Instant, config: &Config) -> Vec<(SessionId, SessionEvent)> {
+        self.excuse(config);
         self.defence.set_policy(config.defence.clone());
         let listen = self.endpoint.config().listen.clone();
         self.step(now, Input::Configure(Box::new(endpoint_config(config, listen))))
@@ -216,9 +247,10 @@ impl SipSide {
             Output::Event(event) => info!(?event, "SIP endpoint"),
         });
         for (flow, what) in offences {
-            let offence = match what {
-                sip::endpoint::Offence::Scanner => Offence::Scanner,
-                sip::endpoint::Offence::WrongCredentials => Offence::WrongCredentials,
+            let offence = match (what, self.wrong_credentials) {
+                (sip::endpoint::Offence::Scanner, _) => Offence::Scanner,
+                (sip::endpoint::Offence::WrongCredentials, Wrong::TheirFault) => Offence::WrongCredentials,
+                (sip::endpoint::Offence::WrongCredentials, Wrong::OurFault) => continue,
             };
             self.offended(now, flow.remote, flow.transport, offence);
         }

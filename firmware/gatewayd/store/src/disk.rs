@@ -1,4 +1,4 @@
-//! The disk as the store needs it: four files that are written at a place, cut, and made to last.
+//! The disk as the store needs it: four files that are written at a place, cut, and made to last, in one of several folders.
 //!
 //! Each function is one system call, so that a test can stand in for the disk and let the power go after any of them.
 
@@ -100,7 +100,17 @@ pub struct Folder {
     path: PathBuf,
     /// Kept open: an error of writing back is told to those who had the file open then, and to nobody later.
     open: [Option<fs::File>; 4],
-    _held: fs::File,
+    _held: Option<fs::File>,
+}
+
+/// Whoever holds it has the folder.
+const LOCK: &str = "lock";
+
+fn hold(lock: &fs::File, folder: &Path) -> io::Result<()> {
+    lock.try_lock().map_err(|error| {
+        let error = io::Error::from(error);
+        io::Error::new(error.kind(), format!("{} is in use: {error}", folder.display()))
+    })
 }
 
 impl Folder {
@@ -110,15 +120,21 @@ impl Folder {
     /// If it can't be made, or somebody else has it.
     pub fn take(path: &Path) -> io::Result<Self> {
         fs::create_dir_all(path)?;
-        let held = OpenOptions::new().write(true).create(true).truncate(false).open(path.join("lock"))?;
-        held.try_lock().map_err(|error| {
-            let error = io::Error::from(error);
-            let message = format!("{} is in use: {error}", path.display());
-            io::Error::new(error.kind(), message)
-        })?;
+        let held = OpenOptions::new().write(true).create(true).truncate(false).open(path.join(LOCK))?;
+        hold(&held, path)?;
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             fs::File::open(parent)?.sync_all()?;
         }
+        Ok(Self { path: path.to_owned(), open: [const { None }; 4], _held: Some(held) })
+    }
+
+    /// The folder at `path` as it is: nothing is made of it, not even the lock of one that nobody has ever taken.
+    fn look(path: &Path) -> io::Result<Self> {
+        let held = match fs::File::open(path.join(LOCK)) {
+            Ok(held) => hold(&held, path).map(|()| Some(held))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
         Ok(Self { path: path.to_owned(), open: [const { None }; 4], _held: held })
     }
 
@@ -129,6 +145,104 @@ impl Folder {
             *slot = Some(OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?);
         }
         slot.as_ref().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+}
+
+/// Folders beside one another, each a disk. A folder's name lasts only after [`sync`](Self::sync).
+pub trait Folders {
+    /// What a folder is.
+    type Disk: Disk;
+
+    /// The names of those that hold any file of a store, in no order.
+    ///
+    /// # Errors
+    /// If the disk can't be read.
+    fn list(&self) -> io::Result<Vec<String>>;
+
+    /// Takes the folder `name`, which is made where it is not there.
+    ///
+    /// # Errors
+    /// If it can't be made, or somebody else has it.
+    fn take(&mut self, name: &str) -> io::Result<Self::Disk>;
+
+    /// The folder `name`, to be read and nothing else; it need not be there.
+    ///
+    /// # Errors
+    /// If somebody else has it.
+    fn look(&self, name: &str) -> io::Result<Self::Disk>;
+
+    /// Gives `from` the name `to`, which nothing has.
+    ///
+    /// # Errors
+    /// If it can't have it.
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Takes the folder `name` away with all that is in it; it need not be there.
+    ///
+    /// # Errors
+    /// If it can't be, or somebody else has it.
+    fn remove(&mut self, name: &str) -> io::Result<()>;
+
+    /// Returns when the folders' names last.
+    ///
+    /// # Errors
+    /// If they may not.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// The folder that the folders of a real disk are in.
+#[derive(Debug)]
+pub struct Root(PathBuf);
+
+impl Root {
+    /// The one at `path`, which is made where it is not there.
+    ///
+    /// # Errors
+    /// If it can't be made.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        fs::create_dir_all(path)?;
+        Ok(Self(path.to_owned()))
+    }
+}
+
+impl Folders for Root {
+    type Disk = Folder;
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let holds = |path: &Path| File::ALL.iter().any(|file| path.join(file.name()).exists());
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.0)? {
+            let entry = entry?;
+            names.extend(entry.file_name().into_string().ok().filter(|_| holds(&entry.path())));
+        }
+        Ok(names)
+    }
+
+    fn take(&mut self, name: &str) -> io::Result<Folder> {
+        Folder::take(&self.0.join(name))
+    }
+
+    fn look(&self, name: &str) -> io::Result<Folder> {
+        Folder::look(&self.0.join(name))
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.0.join(from), self.0.join(to))
+    }
+
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        let path = self.0.join(name);
+        let held = Folder::look(&path)?;
+        let removed = match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        };
+        drop(held);
+        removed
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        fs::File::open(&self.0)?.sync_all()
     }
 }
 

@@ -5,19 +5,22 @@
 //!                                                        │
 //!                        opened: snapshot + journals ────┘      Live is held against it, and made anew where it differs
 //! ```
-//! [`truth`] says how the disk is written and why; [`document`] what is kept. What a document means is for others to know.
+//! [`truth`] says how the disk is written and why; [`lineage`] where documents of another schema come in; [`document`] what is kept. What a
+//! document means is for others to know.
 
 mod disk;
 mod document;
 mod journal;
+mod lineage;
 mod live;
 mod snapshot;
 mod truth;
 
-pub use disk::{Disk, File, Folder, Side};
+pub use disk::{Disk, File, Folder, Folders, Root, Side};
 pub use document::{
     BadKey, Document, Documents, Edit, Expected, Key, MAX_BODY, MAX_CHANGE, MAX_TOTAL, Refused, Revision,
 };
+pub use lineage::{Bodies, Changes, Lineage, Meaning, Origin, open as open_lineage};
 pub use live::{Changed, Index, Watcher};
 pub use truth::{ChangeError, Found, Made, OpenError, Truth};
 
@@ -45,6 +48,8 @@ pub struct Opened {
     pub found: Found,
     /// What became of the index.
     pub index: Index,
+    /// Where its documents come from.
+    pub lineage: Lineage,
 }
 
 /// A change that was not made.
@@ -59,14 +64,16 @@ pub enum Unchanged<E> {
 }
 
 impl Store {
-    /// Opens the store in `folder`, or begins it there. `schema` is what the documents are written by.
+    /// Opens the store in `folder`, or begins it there. `schema` is what the documents are written by; those of another schema are made
+    /// into it by `meaning`, on a copy ([`lineage`]).
     ///
     /// # Errors
-    /// If the disk fails, somebody else has it open, or nothing whole is left in it.
-    pub fn open(folder: &Path, schema: u32) -> Result<(Self, Opened), OpenError> {
-        let (truth, found) = Truth::open(Folder::take(folder)?, schema, JOURNAL_BYTES)?;
-        let (live, index) = Live::open(&folder.join(LIVE), truth.documents())?;
-        Ok((Self { truth: Mutex::new(truth), live }, Opened { found, index }))
+    /// If the disk fails, somebody else has it open, nothing whole is left in it, or there is no way to `schema`.
+    pub fn open(folder: &Path, schema: u32, meaning: &impl Meaning) -> Result<(Self, Opened), OpenError> {
+        let mut root = Root::open(folder)?;
+        let (truth, found, lineage) = open_lineage(&mut root, schema, JOURNAL_BYTES, meaning)?;
+        let (live, index) = Live::open(&folder.join(format!("v{schema}")).join(LIVE), truth.documents())?;
+        Ok((Self { truth: Mutex::new(truth), live }, Opened { found, index, lineage }))
     }
 
     /// The document at `key`.

@@ -80,6 +80,18 @@ pub enum OpenError {
         /// What it should be.
         wanted: u32,
     },
+    /// There are only documents of another schema, and they can't be made into ours.
+    #[error(
+        "the configuration is there in schema {found} alone, and can't be made into schema {wanted}: {why}"
+    )]
+    NoWay {
+        /// What it is.
+        found: u32,
+        /// What it should be.
+        wanted: u32,
+        /// Why it can't.
+        why: String,
+    },
 }
 
 /// A change that was not made.
@@ -109,65 +121,15 @@ impl<D: Disk> Truth<D> {
     /// # Errors
     /// If the disk fails, or what is there is not whole, or of another schema.
     pub fn open(disk: D, schema: u32, journal_bytes: u64) -> Result<(Self, Found), OpenError> {
-        let mut found = Found::default();
-        let mut unread = None;
-        let snapshots = [Side::A, Side::B].map(|side| match read_snapshot(&disk, side, &mut found) {
-            Ok(snapshot) => snapshot,
-            Err(error) => {
-                unread = Some(error);
-                None
-            }
-        });
-        let journals = [read_journal(&disk, Side::A)?, read_journal(&disk, Side::B)?];
-        let (side, snapshot) = match (newest(snapshots), unread) {
-            (Some(newest), _) => newest,
-            (None, Some(error)) => return Err(error.into()),
-            (None, None) => nothing_whole(schema, &journals, &mut found)?,
-        };
-        if snapshot.schema != schema {
-            return Err(OpenError::Schema { found: snapshot.schema, wanted: schema });
-        }
-        let (_, tail) = journal::begin(snapshot.revision);
-        let Snapshot { revision, documents, .. } = snapshot;
+        let Loaded { documents, revision, side, goes_on, mut found } = load(&disk, schema)?;
+        let (_, tail) = journal::begin(revision);
         let standing = Standing::Sound;
         let mut truth = Self { disk, schema, journal_bytes, documents, revision, side, tail, standing };
-        let goes_on = truth.replay(&journals, &mut found)?;
         if let Err(error) = truth.settle(goes_on) {
             truth.standing = Standing::Doubtful;
             found.trouble = Some(error.to_string());
         }
         Ok((truth, found))
-    }
-
-    /// Makes the changes of the journals, the older one's first. Says where the newer one goes on, if it holds the last of them.
-    fn replay(
-        &mut self,
-        journals: &[Option<Journal>; 2],
-        found: &mut Found,
-    ) -> Result<Option<Tail>, OpenError> {
-        let base = self.revision;
-        let [a, b] = journals;
-        let own = if self.side == Side::A { a } else { b };
-        let own = own.as_ref().filter(|journal| journal.base == base);
-        let mut in_order: Vec<_> = journals.iter().flatten().collect();
-        in_order.sort_by_key(|journal| journal.base);
-        let mut last_of_own = true;
-        for journal in in_order {
-            if journal.base > self.revision {
-                let gap = format!("changes {} to {} are missing", self.revision.0 + 1, journal.base);
-                return Err(OpenError::Damaged(gap));
-            }
-            for (revision, edits) in &journal.records {
-                if *revision > self.revision {
-                    edit(&mut self.documents, *revision, edits);
-                    self.revision = *revision;
-                    found.replayed += 1;
-                    last_of_own = own == Some(journal);
-                }
-            }
-        }
-        found.torn = own.map_or(0, |journal| journal.torn);
-        Ok(own.filter(|_| last_of_own).map(|journal| journal.tail))
     }
 
     /// Makes sure that what was read is on the disk: a process that was killed may have left it in memory only.
@@ -246,6 +208,99 @@ impl<D: Disk> Truth<D> {
         // The head lasts from the first record's sync on; without one it says nothing.
         self.disk.sync_folder()?;
         (self.side, self.tail, self.standing) = (side, tail, Standing::Sound);
+        Ok(())
+    }
+}
+
+/// What a disk says.
+struct Loaded {
+    documents: Documents,
+    revision: Revision,
+    /// The newer snapshot's.
+    side: Side,
+    /// Where its journal goes on, if that holds the last change.
+    goes_on: Option<Tail>,
+    found: Found,
+}
+
+/// All documents that `disk` has, with the last change's number; `None` if there is nothing. Nothing is written.
+///
+/// # Errors
+/// As [`Truth::open`].
+pub(crate) fn read<D: Disk>(disk: &D, schema: u32) -> Result<Option<(Revision, Documents)>, OpenError> {
+    let Loaded { documents, revision, found, .. } = load(disk, schema)?;
+    Ok((!found.new).then_some((revision, documents)))
+}
+
+/// Makes `documents` all that `disk` has, which had nothing. When this returns, they last.
+///
+/// # Errors
+/// If the disk fails; then nobody may open it.
+pub(crate) fn write<D: Disk>(
+    disk: &mut D,
+    schema: u32,
+    revision: Revision,
+    documents: &Documents,
+) -> io::Result<()> {
+    let (snapshot, journal) = (File::Snapshot(Side::A), File::Journal(Side::A));
+    disk.write(snapshot, 0, &snapshot::write(schema, revision, documents))?;
+    disk.sync(snapshot)?;
+    disk.write(journal, 0, &journal::begin(revision).0)?;
+    disk.sync(journal)?;
+    disk.sync_folder()
+}
+
+fn load<D: Disk>(disk: &D, schema: u32) -> Result<Loaded, OpenError> {
+    let mut found = Found::default();
+    let mut unread = None;
+    let snapshots = [Side::A, Side::B].map(|side| match read_snapshot(disk, side, &mut found) {
+        Ok(snapshot) => snapshot,
+        Err(error) => {
+            unread = Some(error);
+            None
+        }
+    });
+    let journals = [read_journal(disk, Side::A)?, read_journal(disk, Side::B)?];
+    let (side, snapshot) = match (newest(snapshots), unread) {
+        (Some(newest), _) => newest,
+        (None, Some(error)) => return Err(error.into()),
+        (None, None) => nothing_whole(schema, &journals, &mut found)?,
+    };
+    if snapshot.schema != schema {
+        return Err(OpenError::Schema { found: snapshot.schema, wanted: schema });
+    }
+    let Snapshot { revision, documents, .. } = snapshot;
+    let mut loaded = Loaded { documents, revision, side, goes_on: None, found };
+    loaded.replay(&journals)?;
+    Ok(loaded)
+}
+
+impl Loaded {
+    /// Makes the changes of the journals, the older one's first.
+    fn replay(&mut self, journals: &[Option<Journal>; 2]) -> Result<(), OpenError> {
+        let base = self.revision;
+        let [a, b] = journals;
+        let own = if self.side == Side::A { a } else { b };
+        let own = own.as_ref().filter(|journal| journal.base == base);
+        let mut in_order: Vec<_> = journals.iter().flatten().collect();
+        in_order.sort_by_key(|journal| journal.base);
+        let mut last_of_own = true;
+        for journal in in_order {
+            if journal.base > self.revision {
+                let gap = format!("changes {} to {} are missing", self.revision.0 + 1, journal.base);
+                return Err(OpenError::Damaged(gap));
+            }
+            for (revision, edits) in &journal.records {
+                if *revision > self.revision {
+                    edit(&mut self.documents, *revision, edits);
+                    self.revision = *revision;
+                    self.found.replayed += 1;
+                    last_of_own = own == Some(journal);
+                }
+            }
+        }
+        self.found.torn = own.map_or(0, |journal| journal.torn);
+        self.goes_on = own.filter(|_| last_of_own).map(|journal| journal.tail);
         Ok(())
     }
 }

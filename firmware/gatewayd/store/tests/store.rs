@@ -4,11 +4,30 @@
 
 use std::path::Path;
 use std::time::Duration;
-use store::{Documents, Edit, Expected, Index, Key, Opened, Refused, Revision, Store, Unchanged};
+use store::{
+    Bodies, Documents, Edit, Expected, Index, Key, Meaning, Opened, Refused, Revision, Store, Unchanged,
+};
 
 const SCHEMA: u32 = 1;
 /// A watcher that hears nothing for so long hears nothing.
 const SOON: Duration = Duration::from_secs(10);
+
+/// Documents of one schema only.
+struct OneSchema;
+
+impl Meaning for OneSchema {
+    fn migrate(&self, from: u32, _: &Documents) -> Result<Bodies, String> {
+        Err(format!("nobody knows schema {from}"))
+    }
+
+    fn last_change(&self, documents: &Documents) -> Revision {
+        documents.values().map(|document| document.revision).max().unwrap_or_default()
+    }
+
+    fn is_written(&self, _: &Key) -> bool {
+        true
+    }
+}
 
 fn key(id: &str) -> Key {
     Key::new("rules", id).unwrap()
@@ -19,7 +38,7 @@ fn put(id: &str, expected: Expected, body: &str) -> Edit {
 }
 
 fn open(folder: &Path) -> (Store, Opened) {
-    Store::open(folder, SCHEMA).unwrap()
+    Store::open(folder, SCHEMA, &OneSchema).unwrap()
 }
 
 fn change(store: &Store, edits: &[Edit]) -> Result<Revision, Unchanged<String>> {
@@ -136,7 +155,7 @@ fn a_watcher_hears_each_change_of_its_collection_in_order() {
 #[test]
 fn an_index_that_is_gone_damaged_or_of_another_time_is_made_anew() {
     let folder = tempfile::tempdir().unwrap();
-    let live = folder.path().join("live");
+    let live = folder.path().join("v1/live");
     let (store, _) = open(folder.path());
     change(&store, &[put("guests", Expected::Absent, "one")]).unwrap();
     drop(store);
@@ -178,7 +197,7 @@ fn copy(from: &Path, to: &Path) {
 fn a_store_has_one_owner() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = open(folder.path());
-    let second = Store::open(folder.path(), SCHEMA).map(drop).unwrap_err();
+    let second = Store::open(folder.path(), SCHEMA, &OneSchema).map(drop).unwrap_err();
     assert!(second.to_string().contains("is in use"), "{second}");
     drop(store);
     open(folder.path());

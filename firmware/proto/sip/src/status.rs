@@ -34,13 +34,14 @@ const fn later(kind: Kind, status: u16, phrase: &'static str, q850: u16, seconds
     Row { kind, wire: OnWire { status, phrase, q850, retry_after: Some(seconds) } }
 }
 
-const TABLE: [Row; 23] = [
+const TABLE: [Row; 24] = [
     row(Kind::HungUp, 603, "Decline", 16),
     row(Kind::Cancelled, 487, "Request Terminated", 16),
     row(Kind::NoRoute, 404, "No routing rule takes this alias", 3),
     row(Kind::NothingKeyed, 484, "No meeting id was keyed", 28),
     row(Kind::MeetingNotFound, 404, "Meeting not found", 1),
     row(Kind::BadToken, 403, "Access token refused", 57),
+    row(Kind::TokenUnreadable, 503, "Access token must be entered anew", 63),
     // P11: rooms and their logs look for these words.
     row(Kind::CallRejected, 480, "Call rejected", 21),
     row(Kind::LobbyTimeout, 480, "Nobody admitted the caller in time", 19),
@@ -233,13 +234,14 @@ const fn class_phrase(class: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 23] = [
+    const KINDS: [Kind; 24] = [
         Kind::HungUp,
         Kind::Cancelled,
         Kind::NoRoute,
         Kind::NothingKeyed,
         Kind::MeetingNotFound,
         Kind::BadToken,
+        Kind::TokenUnreadable,
         Kind::CallRejected,
         Kind::LobbyTimeout,
         Kind::InteropDisabled,

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't be set up has failed")]
 
+mod lineage;
 mod sim;
 
 use rand::rngs::SmallRng;

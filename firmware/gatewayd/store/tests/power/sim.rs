@@ -3,6 +3,8 @@
 //! What was not synced is kept, dropped or torn, sector by sector; lengths and names change in the order they were asked for, as a
 //! journalling file system has it (ext4, data=ordered). What a failed sync was to write is in limbo: a later sync doesn't write it.
 
+pub mod home;
+
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use std::cell::RefCell;
