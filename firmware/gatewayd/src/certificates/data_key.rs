@@ -409,8 +409,8 @@ mod tests {
     #[test]
     fn an_empty_credential_is_none() {
         let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join(CREDENTIAL), "").expect("a credential");
-        let key = DataKey::of_box(&folder.path().join("data.key"), Some(folder.path())).expect("a key");
+        let credential = given(b"");
+        let key = DataKey::of_box(&folder.path().join("data.key"), Some(credential.path())).expect("a key");
         assert_eq!(key.protection(), Protection::Unsealed);
         assert!(folder.path().join("data.key").exists());
     }
@@ -427,7 +427,7 @@ mod tests {
         let same = open(&given(digits.as_bytes())).expect("the same key");
         assert_eq!(same.open("c", &sealed).expect("opened").expose(), b"s");
         assert!(!path.exists());
-        for wrong in [&[7; 31][..], b"", "aB".repeat(33).as_bytes(), "xy".repeat(32).as_bytes()] {
+        for wrong in [&[7; 31][..], b"\n", "aB".repeat(33).as_bytes(), "xy".repeat(32).as_bytes()] {
             let told = open(&given(wrong)).expect_err("no key").to_string();
             assert!(told.contains("gantry.data-key") && told.contains("are no key"), "{told}");
         }
