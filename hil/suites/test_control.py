@@ -8,7 +8,7 @@ from gantry_rig.strategy import BOOT, PASSWORD, GantryStrategy, Status
 from gantry_rig.web import Refused, Web
 from suites.conftest import put_in
 
-LOCATION = {"name": "head office", "cidrs": ["198.51.100.0/24"]}
+LOCATION = {"name": "head office", "networks": ["198.51.100.0/24"]}
 PLANTED = "a-token-that-was-planted-by-the-rig"
 STORE = "gatewayd/store/v1"
 
@@ -64,7 +64,7 @@ def test_what_was_acknowledged_is_there_after_a_power_cut(web: Web, box: GantryS
     box.switch_on()
     box.in_service(BOOT)
     box.serial.until("the page takes the console's password", 120, lambda: web.log_in(PASSWORD))
-    assert web.ask("GET", "/locations/head%20office")["cidrs"] == LOCATION["cidrs"]
+    assert web.ask("GET", "/locations/head%20office")["networks"] == LOCATION["networks"]
     assert PLANTED not in str(web.ask("GET", "/access-tokens/rig"))
     assert "secret" not in str(web.ask("GET", "/alarms")), "a secret could not be opened"
 

@@ -99,6 +99,7 @@ impl Gateway {
     /// # Errors
     /// If an address is taken, a file cannot be read or a thread cannot be started; nothing runs then.
     pub fn start_with(config: Arc<Config>, credentials: Credentials, places: Places) -> Result<Self> {
+        hide_memory();
         raise_descriptors();
         let bound = bind(&config, credentials.clone())?;
         let listening = bound.listening()?;
@@ -393,6 +394,14 @@ fn outward_address() -> IpAddr {
         socket.local_addr()
     });
     probe.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |local| local.ip())
+}
+
+/// What this process knows are tokens and keys: no core is written of it, and nobody without the right to everything looks into its memory.
+fn hide_memory() {
+    let hidden = setrlimit(Resource::RLIMIT_CORE, 0, 0).and_then(|()| nix::sys::prctl::set_dumpable(false));
+    if let Err(error) = hidden {
+        warn!(%error, "a crash may leave this process's memory behind");
+    }
 }
 
 /// As many descriptors as the system allows: each call takes five sockets, and the usual limit of 1024 is for programs

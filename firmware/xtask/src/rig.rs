@@ -35,7 +35,7 @@ struct Suite {
     debug: bool,
 }
 
-const SUITES: [Suite; 8] = [
+const SUITES: [Suite; 9] = [
     Suite { name: "smoke", debug: false },
     Suite { name: "control", debug: false },
     Suite { name: "console", debug: false },

@@ -177,6 +177,14 @@ impl Gateway {
         self.process.printed()
     }
 
+    /// Waits until it has ended, however.
+    ///
+    /// # Errors
+    /// If it does not end within `limit`.
+    pub fn gone(mut self, limit: Duration) -> Result<ExitStatus> {
+        self.process.wait(limit)
+    }
+
     /// Asks it to end as systemd does, and waits.
     ///
     /// # Errors
