@@ -37,7 +37,7 @@ fn plant(api: &Api) -> Result<()> {
     let board = json!({ "alias": "board@meet.example.com", "user": "board", "password": device });
     api.ask("POST", "/registrar-devices", Some(&board))?;
     let looked_up = json!({ "user": "room", "password": phonebook, "https": "/phonebook" });
-    api.ask("PATCH", "/settings/phonebook", Some(&looked_up))?;
+    api.ask("PUT", "/settings/phonebook", Some(&looked_up))?;
     api.ask("PUT", "/users/vera", Some(&json!({ "password": user, "role": "viewer" })))?;
     Ok(())
 }
