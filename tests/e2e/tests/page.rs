@@ -10,13 +10,16 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Every screen, by its address.
-const SCREENS: [&str; 31] = [
+const SCREENS: [&str; 35] = [
     "live",
     "alarms",
     "calls",
     "blocked-sources",
     "call-routing-rules",
     "call-routing-rules/meetings",
+    "meeting-processing-rules",
+    "meeting-processing-rules/",
+    "settings/one-touch-join",
     "access-tokens",
     "access-tokens/test",
     "connectors",
@@ -38,6 +41,7 @@ const SCREENS: [&str; 31] = [
     "phonebook-entries/",
     "settings/phonebook",
     "certificates",
+    "licences",
     "alarm-receivers/",
     "users",
     "api-tokens",

@@ -1,14 +1,20 @@
 //! The API as its clients see it: who may, what is refused and why, and that its document is what it does.
 
+mod dns;
+mod invitations;
+mod licences;
+
 use super::*;
 use crate::alarms::{self, Places};
 use crate::certificates::{Credentials, DataKey};
 use crate::configuration::Secrets;
 use crate::configuration::tests::FIRST;
+use crate::net::dns::live::LiveDns;
 use crate::net::testing::Authority;
 use axum::body::Body;
 use axum::http::{Request as HttpRequest, Response, StatusCode};
 use base::{Secret, Seed};
+use domain::licence::Licences;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -22,7 +28,7 @@ const DEVICE: &str = "[[devices]]\nalias = \"board@meet.example.com\"\npassword 
 
 /// An administration without sockets.
 struct Bench {
-    _folder: TempDir,
+    folder: TempDir,
     admin: Arc<Admin>,
     router: Router,
     document: Value,
@@ -54,7 +60,20 @@ impl Caller {
 
 impl Bench {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::licensed(tempfile::tempdir().unwrap(), Licences::unmetered())
+    }
+
+    /// With what is in `folder`, and what the vendor's keys and a folder of licences say.
+    fn licensed(folder: TempDir, licences: Licences) -> Self {
+        Self::made(folder, licences, Checks::default())
+    }
+
+    /// Whose DNS plan is checked by these name servers.
+    fn checking(servers: LiveDns) -> Self {
+        Self::made(tempfile::tempdir().unwrap(), Licences::unmetered(), Checks::by(servers))
+    }
+
+    fn made(folder: TempDir, licences: Licences, dns: Checks) -> Self {
         let key = Arc::new(DataKey::load(&folder.path().join("data.key")).unwrap());
         let trust = Trust::open(folder.path(), &key, Credentials::default()).unwrap();
         let opened = Configuration::open(
@@ -66,16 +85,18 @@ impl Bench {
         let (shard, events) = mpsc::channel(64);
         let (_, live) = watch::channel(Arc::default());
         let alarms = alarms::start(&configuration.now(), Places::system(None), Seed([7; 32])).unwrap();
-        let admin = Arc::new(Admin::new(
-            configuration,
-            vec![shard],
-            History::open(folder.path()),
-            trust,
-            alarms,
-            live,
-        ));
+        let licensing = Licensing::open(Arc::clone(&configuration), licences);
+        let history = History::open(folder.path());
+        let shards = vec![shard];
+        let parts = Parts { configuration, shards, history, trust, licensing, alarms, live, dns };
+        let admin = Arc::new(Admin::new(parts));
         let (router, document) = routes(&admin);
-        Self { _folder: folder, admin, router, document, events }
+        Self { folder, admin, router, document, events }
+    }
+
+    /// Ends it; what is left is its folder.
+    fn close(self) -> TempDir {
+        self.folder
     }
 
     async fn ask(&self, caller: &Caller, method: &str, path: &str, body: Option<Value>) -> Answer {

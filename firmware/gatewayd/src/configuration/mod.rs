@@ -16,7 +16,7 @@ pub(crate) mod tests;
 
 pub use archive::{ARCHIVE_BYTES, Archive, ArchiveError, Contents};
 pub use audit::AUDIT_KEPT;
-pub use change::{Change, Done, NotDone};
+pub use change::{Bounds, Change, Done, NotDone};
 pub use secrets::{Secrets, SecretsError};
 
 use secrets::Parted;
