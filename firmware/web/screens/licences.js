@@ -2,7 +2,7 @@
 
 import { button, facts, fill, freshId, h, table } from "../dom.js";
 import { dropped } from "../drop.js";
-import { count, moment, words } from "../format.js";
+import { count, words } from "../format.js";
 import { ask, notice, trouble } from "../notices.js";
 import { problemList } from "../resource.js";
 
@@ -57,11 +57,14 @@ function overview(found) {
       ["Calls refused for want of licences", refused > 0 ? String(refused) : ""],
       ["Licences are taken of", vendors.join(", ")],
       ["Serial number of this box", serial ?? (metered ? "not known" : "")],
-      ["Something begins or ends", changes ? moment(changes) : ""],
+      ["Something begins or ends", changes ? day(changes) : ""],
     ]),
     missing.map((line) => (line ? h("p", { class: "trouble" }, line) : null)),
   );
 }
+
+/** Licences go by days in UTC, whatever the reader's clock says. */
+const day = (text) => text.slice(0, 10);
 
 function used({ licensed, used: taken, free }) {
   return licensed === null ? `${taken} used` : `${taken} of ${licensed} used, ${free} free`;
@@ -74,8 +77,8 @@ const columns = (api, again) => [
   { title: "Holder", cell: (one) => one.holder ?? "" },
   { title: "Calls", cell: (one) => one.calls ?? "", number: true },
   { title: "Access tokens", cell: (one) => one.access_tokens ?? "", number: true },
-  { title: "From", cell: (one) => (one.not_before ? moment(one.not_before) : "") },
-  { title: "Until", cell: (one) => (one.not_after ? moment(one.not_after) : "") },
+  { title: "From", cell: (one) => (one.not_before ? day(one.not_before) : "") },
+  { title: "Until", cell: (one) => (one.not_after ? day(one.not_after) : "") },
   { title: "Bound to", cell: (one) => one.serial ?? "" },
   { title: "Worth", cell: (one) => h("span", {}, h("span", { class: `badge ${BADGES[one.worth]}` }, words(one.worth)), one.why ? ` ${one.why}` : null), wide: true },
   { title: "Came by", cell: (one) => (one.came_by === "upload" && api.may("administrator") ? button("Remove", () => remove(api, one, again), { class: "danger small", "aria-label": `Remove licence ${one.id}` }) : words(one.came_by)) },

@@ -39,6 +39,8 @@ pub struct GatewayConfig {
     /// More lines of the sections named: `("media", "silence = \"5s\"")`; what is named as `[[devices]]` is a table of its
     /// own. With an [`ADMIN`] section the configuration is kept in a store, and administered.
     pub extra: Vec<(&'static str, String)>,
+    /// Keys by which licences are checked, one a line; without any, nothing is metered.
+    pub vendor_keys: Option<String>,
 }
 
 /// A running gateway.
@@ -64,11 +66,18 @@ impl Gateway {
         let file = lab.path("gantry.toml");
         std::fs::write(&file, text(config))?;
         let control = lab.path("control");
+        let keys = lab.path("vendor-keys");
+        if let Some(lines) = &config.vendor_keys {
+            std::fs::write(&keys, lines)?;
+        }
         let administered = config.extra.iter().any(|(section, _)| *section == ADMIN.0);
         let process = Process::start(built("gatewayd")?, |command| {
             command.arg("--config").arg(&file).arg("--control").arg(&control);
             if administered {
                 command.arg("--store").arg(lab.path("store"));
+            }
+            if config.vendor_keys.is_some() {
+                command.arg("--vendor-keys").arg(&keys);
             }
         })?
         .with_log(lab.artefact("gateway.log"));

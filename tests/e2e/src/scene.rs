@@ -23,6 +23,8 @@ pub struct SceneConfig {
     pub token: Option<String>,
     /// More lines of the gateway's configuration.
     pub gateway: Vec<(&'static str, String)>,
+    /// Keys by which the gateway checks licences; without any, nothing is metered.
+    pub vendor_keys: Option<String>,
     /// Whether the gateway takes SIP over TLS.
     pub tls: bool,
     /// The browser's picture.
@@ -74,6 +76,7 @@ impl Scene {
                 token: config.token.clone().unwrap_or_else(|| TOKEN.to_owned()),
                 certificate,
                 extra: config.gateway.clone(),
+                vendor_keys: config.vendor_keys.clone(),
             },
         )?;
         let mut scene = Self { lab, simulator: Some(simulator), gateway, browser: None, sip_ca };

@@ -335,6 +335,39 @@ nonsense
         assert!(mount == folder.path().display().to_string() && used <= 100);
     }
 
+    /// P15, P17
+    #[test]
+    fn p15_licences_that_end_and_tokens_beyond_them_are_told_once_it_is_known_which_licences_there_are() {
+        use crate::licences::tests::Vendor;
+        use domain::licence::{Allowance, VendorKey};
+        let folder = tempfile::tempdir().expect("a folder");
+        let token = "[[tokens]]\nname = \"a\"\nvalue = \"v\"\ntrust = \"trusted\"\n";
+        let mut watch = watch(token, folder.path());
+        let of_licences = |watch: &mut Watch| -> Vec<Fact> {
+            let facts = watch.facts(None).list.into_iter();
+            facts.filter(|fact| matches!(fact, Fact::LicenceEnd { .. } | Fact::AccessTokens { .. })).collect()
+        };
+        let subjects = |watch: &Watch| {
+            watch.subjects().into_iter().find_map(|input| match input {
+                AlarmInput::Subjects(Family::LicenceEnd, names) => Some(Vec::from_iter(names)),
+                _ => None,
+            })
+        };
+        assert_eq!((of_licences(&mut watch), subjects(&watch)), (vec![], None), "it is not known yet");
+        let vendor = Vendor::new();
+        let mut licences = Licences::new(vec![VendorKey::parse(&vendor.key()).expect("a key")], None);
+        licences.add(&vendor.licence("L", 4, "9000", None), now()).expect("a licence");
+        watch.license(Arc::new(licences));
+        // On the first day of the year 9001.
+        let end = Fact::LicenceEnd { name: "L".into(), ends: UnixTime(221_876_928_000) };
+        let tokens = Fact::AccessTokens { held: 1, licensed: Allowance::Of(0) };
+        assert_eq!(of_licences(&mut watch), [end, tokens]);
+        assert_eq!(subjects(&watch), Some(vec!["L".to_owned()]));
+        watch.license(Arc::new(Licences::unmetered()));
+        let tokens = Fact::AccessTokens { held: 1, licensed: Allowance::Unmetered };
+        assert_eq!((of_licences(&mut watch), subjects(&watch)), (vec![tokens], Some(vec![])));
+    }
+
     #[test]
     fn a_node_has_a_name_and_an_engine_that_does_not_show_the_machines_id() {
         let (one, two) = (node(1), node(2));
