@@ -1,4 +1,4 @@
-//! The DNS plan held against live DNS (K3): each record is asked for anew, past the hosts file and what was answered before.
+//! The DNS plan held against live DNS (K3): each record is asked for anew, past the hosts file and what the box was told before.
 
 use domain::appliance::dns::{FoundService, Live, Says, Wanted};
 use futures_util::{StreamExt, stream};
@@ -47,6 +47,7 @@ impl LiveDns {
         told
     }
 
+    /// Made anew for each check: it remembers no answer, and knows the name servers as they are now.
     fn resolver(&self) -> Result<TokioResolver, NetError> {
         let mut builder = match self {
             Self::System => TokioResolver::builder_tokio()?,
@@ -54,9 +55,7 @@ impl LiveDns {
                 TokioResolver::builder_with_config(config.clone(), TokioRuntimeProvider::default())
             }
         };
-        let options = builder.options_mut();
-        options.cache_size = 0;
-        options.use_hosts_file = ResolveHosts::Never;
+        builder.options_mut().use_hosts_file = ResolveHosts::Never;
         builder.build()
     }
 }
