@@ -14,8 +14,8 @@ const NAMED = {
 
 /** The order of fields, for those that stand in it; the document has them by the alphabet. */
 const ORDER = [
-  "name", "alias", "priority", "enabled", "description", "tag", "match", "replace", "target", "connector", "token", "treat_as_trusted",
-  "kind", "url", "trust", "value", "user", "role", "password", "domains", "public_address", "calls", "protocols", "protocol", "caller", "source", "regex",
+  "name", "alias", "priority", "enabled", "type", "domain", "description", "tag", "match", "replace", "target", "connector", "token", "treat_as_trusted",
+  "kind", "url", "trust", "value", "user", "role", "password", "domains", "public_address", "calls", "protocols", "protocol", "caller", "source", "regex", "template",
   "udp", "tcp", "tls", "certificate", "key", "call_type", "encryption", "max_in_kbps", "max_out_kbps", "theme", "level",
 ];
 

@@ -1,6 +1,11 @@
 //! Licence files of the box (P15): the vendor's keys, which the image brings, and the licences that an administrator put in a folder.
 //!
 //! Without keys nothing is metered. A licence that does not count is told of and left; the daemon takes calls by the others.
+//! What is uploaded beside them is kept in the store: [`Licensing`].
+
+mod held;
+
+pub use held::{Held, Licensing, NotChanged};
 
 use anyhow::{Context, Result};
 use domain::appliance::instant::UnixTime;
@@ -119,12 +124,16 @@ pub(crate) mod tests {
 
         /// From 2020 to the end of `year`.
         pub(crate) fn licence(&self, id: &str, calls: u32, year: &str, serial: Option<&str>) -> String {
-            let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
-            let header = part(json!({"alg": "EdDSA", "kid": "acme", "typ": "gantry-licence"}));
-            let payload = part(json!({
+            self.sign(json!({
                 "id": id, "holder": "test", "counts": {"calls": calls}, "serial": serial,
                 "not_before": "2020-01-01", "not_after": format!("{year}-12-31"),
-            }));
+            }))
+        }
+
+        pub(crate) fn sign(&self, payload: Value) -> String {
+            let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+            let header = part(json!({"alg": "EdDSA", "kid": "acme", "typ": "gantry-licence"}));
+            let payload = part(payload);
             let signed = format!("{header}.{payload}");
             let signature = URL_SAFE_NO_PAD.encode(self.0.sign(signed.as_bytes()));
             format!("{signed}.{signature}")

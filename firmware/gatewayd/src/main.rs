@@ -11,7 +11,8 @@ use gatewayd::certificates::{Credentials, DataKey};
 use gatewayd::configuration::{Configuration, Secrets};
 use gatewayd::console::Console;
 use gatewayd::control::Drain;
-use gatewayd::{licences, log, start::Gateway};
+use gatewayd::licences::{self, Licensing};
+use gatewayd::{log, start::Gateway};
 use linux::vital::{Part, Service};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,8 @@ gatewayd --config <file> [--control <socket>]   take calls until SIGTERM, then d
 gatewayd --store <folder> [--config <file>] [--copy <file>] [--control <socket>]
                                                 the same, with the configuration that is kept in a folder; a new one begins with the
                                                 file; a copy without secrets is written after each change, for --firewall and tools
-  [--vendor-keys <file> [--licences <folder>]]  with either: calls need licences that one of these keys signed
+  [--vendor-keys <file> [--licences <folder>]]  with either: calls need licences that one of these keys signed; they are in the
+                                                folder, or were uploaded to the store
   [--console <socket>]                          with --store: the set-up of the box (gantry serve), for what the page shows and does of it
   [--state <folder>]                            with either: keep in the folder what must outlive a restart
 gatewayd --config <file> --check                say what is wrong with a configuration, and nothing else
@@ -60,9 +62,17 @@ struct Arguments {
 /// Where the configuration is.
 enum Kept {
     /// It was read from a file, and stays as it is.
-    File(Arc<Config>),
-    /// It is kept in this folder, and may change.
-    Store(Arc<Configuration>, PathBuf, Box<Trust>),
+    File(Arc<Config>, Licences),
+    /// It is kept in a folder, and may change.
+    Store(Box<Stored>),
+}
+
+/// What is kept in a folder.
+struct Stored {
+    folder: PathBuf,
+    configuration: Arc<Configuration>,
+    trust: Trust,
+    licensing: Licensing,
 }
 
 /// What is to be done with the configuration.
@@ -139,17 +149,24 @@ fn run(arguments: &Arguments) -> Result<()> {
         if let Some(copy) = &arguments.copy {
             configuration = configuration.with_copy(copy.clone());
         }
-        let trust = Box::new(Trust::open(folder, &key, Credentials::default())?);
+        let trust = Trust::open(folder, &key, Credentials::default())?;
         if !configuration.needs_key_before(folder)? {
             key.forget_file(&key_file)?;
         }
         info!(sealed = key.protection().word(), "the key of what is secret");
-        return serve(arguments, Kept::Store(Arc::new(configuration), folder.clone(), trust));
+        let configuration = Arc::new(configuration);
+        let licensing = Licensing::open(Arc::clone(&configuration), licences(arguments)?);
+        let stored = Stored { folder: folder.clone(), configuration, trust, licensing };
+        return serve(arguments, Kept::Store(Box::new(stored)));
     }
     let path = arguments.config.as_ref().with_context(|| format!("--config <file> is missing\n{HELP}"))?;
     let config = Config::parse(&path.display().to_string(), &read(path)?)?;
     match arguments.purpose {
-        Purpose::Run => serve(arguments, Kept::File(Arc::new(config))),
+        Purpose::Run => {
+            log::start(&config.log);
+            let licences = licences(arguments)?;
+            serve(arguments, Kept::File(Arc::new(config), licences))
+        }
         Purpose::Check => {
             config.warnings.iter().for_each(|warning| println!("{}:{warning}", path.display()));
             println!("{}: good", path.display());
@@ -181,25 +198,22 @@ fn open(folder: &Path, key: &Arc<DataKey>, first: Option<&Path>) -> Result<Confi
 /// Takes calls until it is told to end.
 fn serve(arguments: &Arguments, kept: Kept) -> Result<()> {
     let config = match &kept {
-        Kept::File(config) => {
+        Kept::File(config, _) => {
             if !config.sip.tls.is_empty() && config.sip.certificate.is_none() {
                 bail!(
                     "sip.tls needs certificate and key; add both, or remove it: without --store none can be uploaded"
                 );
             }
-            log::start(&config.log);
             Arc::clone(config)
         }
-        Kept::Store(configuration, ..) => configuration.now(),
+        Kept::Store(stored) => stored.configuration.now(),
     };
-    let credentials = match &kept {
-        Kept::File(_) => Credentials::default(),
-        Kept::Store(_, _, trust) => trust.credentials().clone(),
+    let (credentials, licences) = match &kept {
+        Kept::File(_, licences) => (Credentials::default(), Arc::new(licences.clone())),
+        Kept::Store(stored) => (stored.trust.credentials().clone(), stored.licensing.licences()),
     };
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
     let drain = config.gateway.drain;
-    let licences =
-        arguments.licences.as_ref().map(|places| licensed(places, config.tokens.len())).transpose()?;
     let gateway = Gateway::start_with(
         config,
         credentials,
@@ -207,9 +221,7 @@ fn serve(arguments: &Arguments, kept: Kept) -> Result<()> {
     )?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
-        if let Some(licences) = licences {
-            gateway.license(Arc::new(licences)).await;
-        }
+        gateway.license(licences).await;
         take_calls(gateway, arguments, kept, drain).await
     });
     // Where a second signal came, calls still stand and nobody waits for them.
@@ -217,14 +229,11 @@ fn serve(arguments: &Arguments, kept: Kept) -> Result<()> {
     result
 }
 
-/// The licences of the box; what does not count, and tokens beyond what they allow, are told of.
-fn licensed(places: &licences::Places, tokens: usize) -> Result<Licences> {
+/// The vendor's keys and the licences beside them; what does not count is told of. Without keys nothing is metered.
+fn licences(arguments: &Arguments) -> Result<Licences> {
+    let Some(places) = &arguments.licences else { return Ok(Licences::unmetered()) };
     let (licences, problems) = licences::read(places)?;
     problems.iter().for_each(|problem| warn!("{problem}"));
-    let entitlement = licences.entitlement(licences::now());
-    if let Err(error) = entitlement.check_tokens(u32::try_from(tokens).unwrap_or(u32::MAX)) {
-        warn!("{error}");
-    }
     Ok(licences)
 }
 
@@ -252,15 +261,16 @@ fn is_up(gateway: &Gateway) -> Result<()> {
 async fn take_calls(mut gateway: Gateway, arguments: &Arguments, kept: Kept, drain: Duration) -> Result<()> {
     let asked = Arc::new(Drain::new(drain));
     let configuration = match &kept {
-        Kept::File(_) => None,
-        Kept::Store(configuration, ..) => Some(Arc::clone(configuration)),
+        Kept::File(..) => None,
+        Kept::Store(stored) => Some(Arc::clone(&stored.configuration)),
     };
     let questions = gateway.asked(Arc::clone(&asked), configuration);
     let administration = match kept {
-        Kept::File(_) => Vec::new(),
-        Kept::Store(configuration, folder, trust) => {
+        Kept::File(..) => Vec::new(),
+        Kept::Store(stored) => {
+            let Stored { folder, configuration, trust, licensing } = *stored;
             let console = Console::at(arguments.console.clone());
-            gateway.administer(&configuration, &folder, *trust, questions.clone(), console)?
+            gateway.administer(&configuration, &folder, (trust, licensing), questions.clone(), console)?
         }
     };
     if let Some(path) = &arguments.control {

@@ -10,6 +10,7 @@ use crate::engine::event::Event;
 use crate::engine::join::{Joiner, Whereabouts};
 use crate::engine::shard::{Parts, Shard};
 use crate::engine::sip_side::{Dialer, SipSide, endpoint_config};
+use crate::licences::Licensing;
 use crate::media::Plane;
 use crate::media::prompts::Prompts;
 use crate::net::connection::Connections;
@@ -144,6 +145,7 @@ impl Gateway {
             // A shard that is gone takes no call.
             drop(shard.send(Event::Licences(Arc::clone(&licences))).await);
         }
+        self.alarms.license(licences).await;
     }
 
     /// Waits until a shard is gone: of itself none goes before it is drained, so that is a bug.
@@ -202,7 +204,7 @@ impl Gateway {
         &mut self,
         configuration: &Arc<Configuration>,
         folder: &Path,
-        trust: Trust,
+        (trust, licensing): (Trust, Licensing),
         asked: Asked,
         console: Console,
     ) -> Result<Vec<SocketAddr>> {
@@ -215,15 +217,17 @@ impl Gateway {
         let tls = self.credentials.tls.clone();
         let (live, seen) = watch::channel(Arc::default());
         let history = History::open(folder);
-        let administration = Admin::new(
-            Arc::clone(configuration),
-            self.events.clone(),
+        let administration = Arc::new(Admin::new(admin::Parts {
+            configuration: Arc::clone(configuration),
+            shards: self.events.clone(),
             history,
             trust,
-            self.alarms.clone(),
-            seen,
-        );
-        let administration = Arc::new(administration.on(console));
+            licensing,
+            alarms: self.alarms.clone(),
+            live: seen,
+            dns: admin::Checks::default(),
+            console,
+        }));
         let over = self.over.take().context("the administration is served already")?;
         let shelf = self.phonebook.shelf();
         std::thread::Builder::new().name("admin".into()).spawn(move || {

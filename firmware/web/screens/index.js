@@ -5,6 +5,7 @@ import * as alarms from "./alarms.js";
 import * as calls from "./calls.js";
 import * as blocked from "./blocked.js";
 import * as routing from "./routing.js";
+import * as invitations from "./invitations.js";
 import * as dns from "./dns.js";
 import * as firewall from "./firewall.js";
 import * as start from "./start.js";
@@ -15,14 +16,15 @@ import * as users from "./users.js";
 import * as tokens from "./tokens.js";
 import * as audit from "./audit.js";
 import * as trust from "./trust.js";
+import * as licences from "./licences.js";
 import {
   connectors, accessTokens, locations, devices, sipProxies, gatekeepers, turnServers, receptions, themes, phonebook, receivers,
 } from "./resources.js";
 
 export const groups = [
   { title: "Now", screens: [live, alarms, calls, blocked] },
-  { title: "Routing", screens: [routing, receptions, accessTokens, connectors, locations, devices, phonebook, sipProxies, gatekeepers, turnServers, themes] },
+  { title: "Routing", screens: [routing, invitations, receptions, accessTokens, connectors, locations, devices, phonebook, sipProxies, gatekeepers, turnServers, themes] },
   { title: "Plans", screens: [dns, firewall] },
-  { title: "Box", screens: [start, settings, trust, receivers, system, box] },
+  { title: "Box", screens: [start, settings, trust, licences, receivers, system, box] },
   { title: "People", screens: [users, tokens, audit] },
 ];

@@ -79,7 +79,8 @@ function tryBox(api, { fields, names }, paint) {
   return h("section", { class: "card try", "aria-labelledby": "try-title" }, h("h2", { id: "try-title" }, "Try an alias"), h("p", { class: "soft" }, "Nobody is called."), form.node, answer);
 }
 
-function verdict(body, { rule, becomes, verdicts }) {
+/** What the rules say of an alias that was tried. */
+export function verdict(body, { rule, becomes, verdicts }) {
   const outcome = rule
     ? h("p", { class: "good" }, "Rule ", h("a", { href: place(route, rule) }, rule), " takes ", h("code", {}, body.alias), "; it becomes ", h("code", {}, becomes ?? ""), ".")
     : h("p", { class: "bad" }, "No rule takes ", h("code", {}, body.alias), "; the call would be refused.");

@@ -16,6 +16,7 @@ const KINDS = {
   signalling: ["Signalling", "SignallingSettings", "Connections of the box\u2019s own."],
   admin: ["Administration", "AdminSettings", "This page and its API. A wrong address locks you out; the console does not."],
   phonebook: ["Phonebook", "PhonebookSettings", "How rooms look others up."],
+  "one-touch-join": ["One-Touch Join", "OneTouchJoinSettings", "What of an invitation is dialled where no meeting processing rule says it."],
   defence: ["Defence", "DefenceSettings", "Who guesses too often is not heard for a while."],
   log: ["Log", "LogSettings", "What is logged, and where to."],
 };

@@ -1,6 +1,7 @@
 // What the box proves itself by: its certificate for callers over TLS, and the gateway token that joins are signed with. Keys never leave the box.
 
-import { button, copyable, download, facts, fill, freshId, h, say } from "../dom.js";
+import { button, copyable, download, facts, fill, h } from "../dom.js";
+import { dropped } from "../drop.js";
 import { formOf, makeForm } from "../form.js";
 import { moment } from "../format.js";
 import { ask, notice, trouble } from "../notices.js";
@@ -95,38 +96,18 @@ async function requesting(api, kind, again) {
 
 /** What came back: pasted, dropped or chosen. */
 function uploading(api, kind, paint) {
-  const id = freshId("pem");
-  const input = h("textarea", { id, rows: 5, spellcheck: "false", autocomplete: "off", placeholder: "-----BEGIN CERTIFICATE-----" });
-  const file = h("input", { type: "file", id: freshId("file"), class: "unseen" });
-  const told = h("span", { class: "soft", role: "status" });
+  const label = `Upload the ${kind.title.toLowerCase()} (PEM: paste it, or drop the file here)`;
+  const chain = dropped({ label, placeholder: "-----BEGIN CERTIFICATE-----", most: CHAIN_BYTES, what: "any chain" });
   const refused = h("div");
-  const take = async (chosen) => {
-    if (!chosen) return;
-    if (chosen.size > CHAIN_BYTES) return say(told, `${chosen.name} is larger than any chain`);
-    input.value = await chosen.text();
-    say(told, `read from ${chosen.name}`);
-  };
-  file.addEventListener("change", () => take(file.files[0]));
   const upload = async () => {
     fill(refused);
     try {
-      paint((await api.write("PUT", kind.path, { pem: input.value })).body);
-      input.value = "";
+      paint((await api.write("PUT", kind.path, { pem: chain.read() })).body);
+      chain.clear();
       notice(`${kind.title}: in use from now on.`);
     } catch (problem) {
       fill(refused, problem.errors?.length ? h("div", { class: "trouble", role: "alert" }, h("p", {}, problem.message), h("ul", {}, problem.errors.map((error) => h("li", {}, error.message)))) : trouble(problem));
     }
   };
-  const drop = h("div", { class: "drop" }, h("label", { for: id }, `Upload the ${kind.title.toLowerCase()} (PEM: paste it, or drop the file here)`), input, file, h("label", { for: file.id, class: "button" }, "Read a file"), told);
-  drop.addEventListener("dragover", (event) => {
-    event.preventDefault();
-    drop.classList.add("over");
-  });
-  drop.addEventListener("dragleave", () => drop.classList.remove("over"));
-  drop.addEventListener("drop", (event) => {
-    event.preventDefault();
-    drop.classList.remove("over");
-    take(event.dataTransfer.files[0]);
-  });
-  return h("div", {}, drop, refused, h("div", { class: "bar" }, button(`Use this ${kind.title.toLowerCase()}`, upload)));
+  return h("div", {}, chain.node, refused, h("div", { class: "bar" }, button(`Use this ${kind.title.toLowerCase()}`, upload)));
 }

@@ -41,6 +41,8 @@ pub struct GatewayConfig {
     pub extra: Vec<(&'static str, String)>,
     /// The socket of the box's set-up, where the gateway runs on a box.
     pub console: Option<PathBuf>,
+    /// Keys by which licences are checked, one a line; without any, nothing is metered.
+    pub vendor_keys: Option<String>,
 }
 
 /// A running gateway.
@@ -66,6 +68,10 @@ impl Gateway {
         let file = lab.path("gantry.toml");
         std::fs::write(&file, text(config))?;
         let control = lab.path("control");
+        let keys = lab.path("vendor-keys");
+        if let Some(lines) = &config.vendor_keys {
+            std::fs::write(&keys, lines)?;
+        }
         let administered = config.extra.iter().any(|(section, _)| *section == ADMIN.0);
         let process = Process::start(built("gatewayd")?, |command| {
             command.arg("--config").arg(&file).arg("--control").arg(&control);
@@ -74,6 +80,9 @@ impl Gateway {
             }
             if let Some(socket) = &config.console {
                 command.arg("--console").arg(socket);
+            }
+            if config.vendor_keys.is_some() {
+                command.arg("--vendor-keys").arg(&keys);
             }
         })?
         .with_log(lab.artefact("gateway.log"));

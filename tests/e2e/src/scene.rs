@@ -24,6 +24,8 @@ pub struct SceneConfig {
     pub token: Option<String>,
     /// More lines of the gateway's configuration.
     pub gateway: Vec<(&'static str, String)>,
+    /// Keys by which the gateway checks licences; without any, nothing is metered.
+    pub vendor_keys: Option<String>,
     /// Whether the gateway takes SIP over TLS.
     pub tls: bool,
     /// The browser's picture.
@@ -91,6 +93,7 @@ impl Scene {
                 certificate,
                 extra: config.gateway.clone(),
                 console: set_up.as_ref().map(SetUp::socket),
+                vendor_keys: config.vendor_keys.clone(),
             },
         )?;
         let mut scene = Self { lab, simulator: Some(simulator), gateway, browser: None, set_up, sip_ca };

@@ -10,13 +10,16 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Every screen, by its address.
-const SCREENS: [&str; 34] = [
+const SCREENS: [&str; 38] = [
     "live",
     "alarms",
     "calls",
     "blocked-sources",
     "call-routing-rules",
     "call-routing-rules/meetings",
+    "meeting-processing-rules",
+    "meeting-processing-rules/",
+    "settings/one-touch-join",
     "access-tokens",
     "access-tokens/test",
     "connectors",
@@ -41,6 +44,7 @@ const SCREENS: [&str; 34] = [
     "phonebook-entries/",
     "settings/phonebook",
     "certificates",
+    "licences",
     "alarm-receivers/",
     "users",
     "api-tokens",

@@ -5,6 +5,7 @@
 
 use super::kind::{AlarmKind, Family, Level};
 use crate::appliance::instant::UnixTime;
+use crate::licence::{Allowance, NoLicence, Stock};
 use std::time::Duration;
 
 /// What ends within so long is told of (P3): 30 days.
@@ -36,16 +37,11 @@ pub enum Fact {
         /// There are.
         held: u32,
         /// There may be.
-        licensed: u32,
+        licensed: Allowance,
     },
-    /// How many call licences are in use (P15).
-    Licences {
-        /// In use.
-        used: u32,
-        /// Of so many.
-        total: u32,
-    },
-    /// Licences end.
+    /// How many call licences are left (P15).
+    Licences(Stock),
+    /// A licence ends whose end costs the box something.
     LicenceEnd {
         /// Which.
         name: String,
@@ -225,7 +221,7 @@ impl Fact {
             Self::AccessTokens { held, licensed } => {
                 stands(Family::AccessTokens, "all".into(), access_tokens(held, licensed))
             }
-            Self::Licences { used, total } => stands(Family::Licences, "calls".into(), licences(used, total)),
+            Self::Licences(stock) => stands(Family::Licences, "calls".into(), licences(stock)),
             Self::LicenceEnd { name, ends } => stands(Family::LicenceEnd, name, licence_end(at, ends)),
             Self::Clock(health) => {
                 stands(Family::Clock, "box".into(), bad(AlarmKind::ClockNotInSync, Level::Minor, health))
@@ -318,29 +314,42 @@ fn certificate(at: UnixTime, state: CertificateState) -> Option<Finding> {
     }
 }
 
-fn access_tokens(held: u32, licensed: u32) -> Option<Finding> {
+fn access_tokens(held: u32, licensed: Allowance) -> Option<Finding> {
+    let Allowance::Of(licensed) = licensed else { return None };
     let said =
         || format!("{held} access tokens, and the licence allows {licensed}; delete some or extend it");
     (held > licensed).then(|| finding(AlarmKind::AccessTokensOverLicence, Level::Major, said()))
 }
 
-fn licences(used: u32, total: u32) -> Option<Finding> {
-    let said = |more: &str| format!("{used} of {total} call licences are in use; {more}");
-    if used >= total {
-        return Some(finding(AlarmKind::LicencesExhausted, Level::Major, said("callers are refused")));
+fn licences(stock: Stock) -> Option<Finding> {
+    let said = |NoLicence { taken, total }: NoLicence, more: &str| {
+        format!("{taken} of {total} call licences are in use; {more}")
+    };
+    match stock {
+        Stock::Plenty => None,
+        Stock::Few(so) => {
+            let said = said(so, "extend them in time");
+            Some(finding(AlarmKind::LicencesNearlyExhausted, Level::Warning, said))
+        }
+        Stock::None(so) => {
+            let said = said(so, "callers are refused; end a call or add a licence");
+            Some(finding(AlarmKind::LicencesExhausted, Level::Major, said))
+        }
     }
-    // Nine of ten: a call takes two, so a box with twenty tells before its last call.
-    let few = u64::from(used) * 10 >= u64::from(total) * 9;
-    few.then(|| finding(AlarmKind::LicencesNearlyExhausted, Level::Warning, said("extend them in time")))
 }
 
 fn licence_end(at: UnixTime, ends: UnixTime) -> Option<Finding> {
-    let (level, word) = match end(at, ends) {
+    let (level, said) = match end(at, ends) {
         End::Far => return None,
-        End::Soon => (Level::Warning, "end"),
-        End::Over => (Level::Critical, "ended"),
+        End::Soon => {
+            (Level::Warning, format!("ends on {ends}; ask the vendor for a new one and upload it in time"))
+        }
+        End::Over => (
+            Level::Critical,
+            format!("ended on {ends}; upload a new one, or remove it if it is not needed any more"),
+        ),
     };
-    Some(finding(AlarmKind::LicencesExpiring, level, format!("{word} on {ends}; renew them")))
+    Some(finding(AlarmKind::LicencesExpiring, level, said))
 }
 
 fn disk(used: u8) -> Option<Finding> {

@@ -3,6 +3,7 @@
 mod model;
 
 use super::*;
+use crate::licence::{Allowance, NoLicence, Stock};
 use base::Machine;
 use base::machine::Output;
 use std::collections::BTreeSet;
@@ -184,25 +185,50 @@ fn a_certificate_is_missing_then_short_lived_then_good() {
 
 /// P15
 #[test]
-fn p15_licences_are_told_of_at_nine_of_ten_and_when_none_is_left() {
+fn p15_licences_are_told_of_when_few_are_left_and_when_none_is() {
     let mut rig = Rig::new();
-    assert_eq!(rig.tell(Fact::Licences { used: 17, total: 20 }), NOTHING);
+    let so = |taken| NoLicence { taken, total: 21 };
+    assert_eq!(rig.tell(Fact::Licences(Stock::Plenty)), NOTHING);
     assert_eq!(
-        rig.tell(Fact::Licences { used: 18, total: 20 }),
+        rig.tell(Fact::Licences(Stock::Few(so(18)))),
         ["alarm_raised licences_nearly_exhausted calls warning"]
     );
+    // One is left, which is of no use to a call.
     assert_eq!(
-        rig.tell(Fact::Licences { used: 20, total: 20 }),
+        rig.tell(Fact::Licences(Stock::None(so(20)))),
         ["alarm_raised licences_exhausted calls major"]
     );
+    let standing = rig.alarms.standing();
+    assert!(standing[1].details.starts_with("20 of 21 call licences are in use; callers are refused"));
     rig.pass(1);
-    rig.tell(Fact::Licences { used: 2, total: 20 });
+    rig.tell(Fact::Licences(Stock::Plenty));
     assert_eq!(rig.pass(299), ["alarm_cleared licences_nearly_exhausted calls warning"]);
     assert_eq!(rig.pass(1), ["alarm_cleared licences_exhausted calls major"]);
+}
+
+/// P15
+#[test]
+fn p15_access_tokens_beyond_what_is_licensed_are_told_of_where_somebody_counts() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.tell(Fact::AccessTokens { held: 3, licensed: Allowance::Unmetered }), NOTHING);
     assert_eq!(
-        rig.tell(Fact::AccessTokens { held: 3, licensed: 2 }),
+        rig.tell(Fact::AccessTokens { held: 3, licensed: Allowance::Of(2) }),
         ["alarm_raised access_tokens_over_licence all major"]
     );
+    rig.tell(Fact::AccessTokens { held: 2, licensed: Allowance::Of(2) });
+    assert_eq!(rig.pass(60), ["alarm_cleared access_tokens_over_licence all major"]);
+}
+
+/// P15
+#[test]
+fn p15_a_licence_that_ends_is_told_of_beforehand_and_gravely_once_it_is_over() {
+    let mut rig = Rig::new();
+    let end = |days: u64| Fact::LicenceEnd { name: "GL-1".into(), ends: UnixTime(TODAY + days * DAY) };
+    assert_eq!(rig.tell(end(31)), NOTHING);
+    assert_eq!(rig.tell(end(30)), ["alarm_raised licences_expiring GL-1 warning"]);
+    rig.pass(30 * DAY);
+    assert_eq!(rig.tell(end(30)), ["alarm_changed licences_expiring GL-1 critical"]);
+    assert!(rig.only().details.contains("upload a new one"), "{}", rig.only().details);
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! The sorts of resources: where each is kept, what of a configuration file it is, and which of its fields are secret.
 
 use super::resource::{
-    AccessToken, AlarmReceiver, CallRoutingRule, Connector, ExternalSystem, NamedLocation, PhonebookEntry,
-    RegistrarDevice, Theme, VirtualReception,
+    AccessToken, AlarmReceiver, CallRoutingRule, Connector, ExternalSystem, MeetingProcessingRule,
+    NamedLocation, PhonebookEntry, RegistrarDevice, Theme, VirtualReception,
 };
 use super::settings::{
-    AdminSettings, DefenceSettings, GatewaySettings, LogSettings, MediaSettings, PhonebookSettings,
-    SignallingSettings, SipSettings,
+    AdminSettings, DefenceSettings, GatewaySettings, LogSettings, MediaSettings, OneTouchJoinSettings,
+    PhonebookSettings, SignallingSettings, SipSettings,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -58,6 +58,10 @@ pub enum Kind {
     Receptions,
     /// Call Routing Rules.
     CallRoutingRules,
+    /// How invitations become aliases where no rule says it.
+    OneTouchJoin,
+    /// Meeting processing rules.
+    MeetingProcessingRules,
 }
 
 /// A body that does not look like its resource.
@@ -72,7 +76,7 @@ pub struct Misshapen {
 
 impl Kind {
     /// All of them, in the order they stand in a configuration file.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Gateway,
         Self::Sip,
         Self::Media,
@@ -93,6 +97,8 @@ impl Kind {
         Self::Themes,
         Self::Receptions,
         Self::CallRoutingRules,
+        Self::OneTouchJoin,
+        Self::MeetingProcessingRules,
     ];
 
     /// The kind whose documents are `id` of `collection`.
@@ -119,6 +125,7 @@ impl Kind {
             Self::Themes => "themes",
             Self::Receptions => "virtual-receptions",
             Self::CallRoutingRules => "call-routing-rules",
+            Self::MeetingProcessingRules => "meeting-processing-rules",
             Self::Gateway
             | Self::Sip
             | Self::Media
@@ -126,6 +133,7 @@ impl Kind {
             | Self::Admin
             | Self::Phonebook
             | Self::Defence
+            | Self::OneTouchJoin
             | Self::Log => SETTINGS,
         }
     }
@@ -142,6 +150,7 @@ impl Kind {
             Self::Phonebook => Some("phonebook"),
             Self::Defence => Some("defence"),
             Self::Log => Some("log"),
+            Self::OneTouchJoin => Some("one-touch-join"),
             _ => None,
         }
     }
@@ -168,6 +177,8 @@ impl Kind {
             Self::Themes => "themes",
             Self::Receptions => "receptions",
             Self::CallRoutingRules => "rules",
+            Self::OneTouchJoin => "otj",
+            Self::MeetingProcessingRules => "otj_rules",
         }
     }
 
@@ -242,6 +253,8 @@ impl Kind {
             Self::Themes => shaped::<Theme>(body),
             Self::Receptions => shaped::<VirtualReception>(body),
             Self::CallRoutingRules => shaped::<CallRoutingRule>(body),
+            Self::OneTouchJoin => shaped::<OneTouchJoinSettings>(body),
+            Self::MeetingProcessingRules => shaped::<MeetingProcessingRule>(body),
         }
     }
 }

@@ -349,6 +349,56 @@ pub struct VirtualReception {
     pub matches: Option<KeyedMatch>,
 }
 
+/// What a meeting processing rule looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MeetingRuleType {
+    /// The code of a Meet link, dialled at a guest domain.
+    GoogleMeetSipGuestJoin,
+    /// A `sip:` or `sips:` URI.
+    SipUri,
+    /// An address at a domain, whether `sip:` stands before it or not.
+    Domain,
+    /// What a regex finds, replaced as in a Call Routing Rule.
+    Regex,
+    /// What a regex with named groups finds, put into a template.
+    Custom,
+}
+
+/// A meeting processing rule. The first that finds an alias in an invitation, lowest priority first, gives it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MeetingProcessingRule {
+    /// What the dry run names it by.
+    #[schema(min_length = 1, max_length = 64)]
+    pub name: String,
+    /// The lowest is asked first.
+    #[schema(minimum = 1, maximum = 200)]
+    pub priority: i64,
+    /// Whether it is asked; it is if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// What it looks for. Which of the fields below there are follows from it.
+    #[serde(rename = "type")]
+    pub kind: MeetingRuleType,
+    /// Of a Meet link: the guest domain; of a domain: which; of a `sip:` URI: at which alone, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 253)]
+    pub domain: Option<String>,
+    /// Of a regex and a custom rule: looked for anywhere in the invitation's text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 250)]
+    pub regex: Option<String>,
+    /// Of a regex: what is dialled, with `\1` or `\g<name>` for its groups; what was found if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 250)]
+    pub replace: Option<String>,
+    /// Of all but a regex: what is dialled, such as `${code}@${domain}`, `${user}@${host}`, `${id:digits}@rooms.example.com`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 250)]
+    pub template: Option<String>,
+}
+
 /// What an alarm receiver is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -147,6 +147,19 @@ pub struct DefenceSettings {
     pub allow: Option<Vec<String>>,
 }
 
+/// How an invitation becomes an alias where no meeting processing rule says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OneTouchJoinSettings {
+    /// Whether a `sip:` URI in an invitation is dialled, else the code of a Meet link at the guest domain; it is if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_processing: Option<bool>,
+    /// Where guests of Meet meetings are dialled: `guests.example.com`; without one, Meet links are passed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 253)]
+    pub guest_domain: Option<String>,
+}
+
 /// The least level logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -48,6 +48,24 @@ pub enum Live {
     NoAnswer(String),
 }
 
+impl Live {
+    /// What was found, each as people read it: addresses, or `host:port`.
+    #[must_use]
+    pub fn listed(&self) -> Vec<String> {
+        match self {
+            Live::Addresses(found) => found.iter().map(ToString::to_string).collect(),
+            Live::Services(found) => found.iter().map(ToString::to_string).collect(),
+            Live::NoAnswer(_) => Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for FoundService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", tidy(&self.target), self.port)
+    }
+}
+
 /// What a record is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
@@ -124,9 +142,7 @@ pub fn judge(wanted: &Wanted, live: &Live) -> (Verdict, String) {
                 );
             }
             let good = found.iter().any(|found| found.port == *port && same_name(&found.target, target));
-            let listed: Vec<_> =
-                found.iter().map(|found| format!("{}:{}", tidy(&found.target), found.port)).collect();
-            let listed = listed.join(", ");
+            let listed = live.listed().join(", ");
             if good {
                 (Verdict::Good, format!("{name} leads to {listed}"))
             } else {
@@ -225,6 +241,8 @@ mod tests {
             "{said}"
         );
         assert_eq!(judge(&plan[0], &Live::Addresses(vec![BOX])).0, Verdict::Good);
+        assert_eq!(Live::Addresses(vec![BOX]).listed(), ["203.0.113.7"]);
+        assert_eq!(found("Old.example.com.", 5080).listed(), ["Old.example.com:5080"]);
         assert_eq!(judge(&plan[0], &Live::Addresses(Vec::new())).0, Verdict::Missing);
         assert_eq!(judge(sip, &Live::NoAnswer("timed out".into())).0, Verdict::Unknown);
     }
@@ -234,5 +252,6 @@ mod tests {
         let plan = plan("a.example", &[]);
         let evil = Live::Services(vec![FoundService { target: "x\u{1b}[2J\n.".into(), port: 1 }]);
         assert!(!judge(&plan[3], &evil).1.chars().any(char::is_control));
+        assert!(!evil.listed().concat().chars().any(char::is_control));
     }
 }

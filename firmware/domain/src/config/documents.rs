@@ -146,7 +146,8 @@ impl Places {
         // Of a list of resources as a whole nothing is known by its first one.
         let document = document.filter(|(kind, _)| indexed.is_some() || kind.only().is_some());
         let single = Kind::ALL.into_iter().find(|kind| kind.section() == section && kind.only().is_some());
-        let document = document.or_else(|| single.map(|kind| (kind, section.to_owned())));
+        let document =
+            document.or_else(|| single.map(|kind| (kind, kind.only().unwrap_or(section).to_owned())));
         match document {
             Some(document) => {
                 Wrong { document: Some(document), field: rest.trim_start_matches('.').to_owned(), message }
@@ -257,6 +258,26 @@ mod tests {
         starts("turn-servers/relay: address \"not a host\" is no host");
         starts("call-routing-rules/guests with a pin: match.regex \"([0-9{6,}\" does not compile");
         starts("call-routing-rules/meetings: token \"tenant b\" is no token");
+    }
+
+    #[test]
+    fn p6_what_is_wrong_with_a_meeting_processing_rule_is_told_of_it_and_of_its_settings() {
+        let mut documents = example();
+        body(&mut documents, Kind::MeetingProcessingRules, "our bridge")["template"] = json!("${nobody}");
+        body(&mut documents, Kind::OneTouchJoin, "one-touch-join")["guest_domain"] = json!("nowhere");
+        let wrong: Vec<_> =
+            Config::join(&documents, None).unwrap_err().iter().map(ToString::to_string).collect();
+        assert_eq!(wrong.len(), 2, "{wrong:#?}");
+        assert!(
+            wrong.iter().any(|line| line.starts_with("settings/one-touch-join: guest_domain")),
+            "{wrong:#?}"
+        );
+        let rule = "meeting-processing-rules/our bridge: template names field \"nobody\"";
+        assert!(wrong.iter().any(|line| line.starts_with(rule)), "{wrong:#?}");
+        // Whatever was compiled before.
+        let (before, _) = Config::join(&example(), None).unwrap();
+        assert_eq!(Config::join(&documents, Some(&before)).unwrap_err().len(), 2);
+        assert_eq!(Config::join(&example(), Some(&before)).unwrap().0.otj, before.otj);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 pub mod documents;
 pub mod notify;
+mod otj;
 mod phonebook;
 pub(crate) mod read;
 mod receptions;
@@ -17,6 +18,7 @@ pub use read::{Problem, Problems};
 
 use crate::api::Kind;
 use crate::defence;
+use crate::otj::Rules;
 use crate::phonebook::Phonebook;
 use crate::reception::Desk;
 use crate::routing::{Encryption, Router};
@@ -64,6 +66,8 @@ pub struct Config {
     pub receptions: Vec<Desk>,
     /// The Call Routing Rules (P4) and the locations they name.
     pub router: Router,
+    /// How an invitation becomes an alias (P6).
+    pub otj: Rules,
     /// Whom alarms are told to.
     pub notify: Vec<notify::Sink>,
     /// What is logged.
@@ -302,7 +306,7 @@ impl Config {
             let message = format!("has {} bytes; at most {MAX_BYTES} are taken", text.len());
             return Err(problems(vec![Problem { line: 1, field: String::new(), message }]));
         }
-        sections::read(text, before.map(|before| &before.router)).map_err(problems)
+        sections::read(text, before).map_err(problems)
     }
 
     /// What of this holds only after a restart, where `running` is what the gateway was started with.

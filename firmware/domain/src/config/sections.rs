@@ -5,7 +5,7 @@ use super::read::{Document, Mark, Section, nearest};
 use super::receptions;
 use super::{
     Admin, CertificateFiles, Config, Connector, ConnectorKind, Device, Gateway, Lobby, Log, LogLevel,
-    LogTarget, MAX_RULES, Media, PortRange, Problem, Sip, System, SystemKind, Token, notify, values,
+    LogTarget, MAX_RULES, Media, PortRange, Problem, Sip, System, SystemKind, Token, notify, otj, values,
 };
 use crate::defence::Policy;
 use crate::routing::{
@@ -65,7 +65,7 @@ const TARGETS: &[(&str, TargetKind)] = &[
 type Known<'a> = HashMap<&'a str, &'a Rule>;
 
 /// Reads the whole text, or says everything that is wrong with it. What was compiled for `before` is taken again.
-pub(super) fn read(text: &str, before: Option<&Router>) -> Result<Config, Vec<Problem>> {
+pub(super) fn read(text: &str, before: Option<&Config>) -> Result<Config, Vec<Problem>> {
     let (document, table) = Document::parse(text);
     let config = {
         let root = document.root(&table);
@@ -79,7 +79,9 @@ pub(super) fn read(text: &str, before: Option<&Router>) -> Result<Config, Vec<Pr
 }
 
 /// `None` only with a problem noted.
-fn config(document: &Document<'_>, root: &Section<'_, '_>, before: Option<&Router>) -> Option<Config> {
+fn config(document: &Document<'_>, root: &Section<'_, '_>, before: Option<&Config>) -> Option<Config> {
+    let before_otj = before.map(|before| &before.otj);
+    let before = before.map(|before| &before.router);
     let known: Known<'_> = before
         .into_iter()
         .flat_map(Router::rules)
@@ -106,6 +108,7 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>, before: Option<&Route
     let desks = root.sections("receptions");
     let receptions =
         desks.iter().filter_map(|s| receptions::desk(document, s, &gateway, &mut names)).collect();
+    let otj = otj::read(document, root, before_otj, &mut names);
     let sections = root.sections("rules");
     if sections.len() > MAX_RULES {
         root.wrong("rules", format!("has {} rules; at most {MAX_RULES} are taken", sections.len()));
@@ -141,6 +144,7 @@ fn config(document: &Document<'_>, root: &Section<'_, '_>, before: Option<&Route
         themes,
         receptions,
         router,
+        otj: otj?,
         notify,
         log,
         unreadable: BTreeSet::new(),
@@ -531,6 +535,7 @@ pub(super) enum NameOf {
     Reception,
     ReceptionAlias,
     Rule,
+    MeetingRule,
 }
 
 impl NameOf {
@@ -555,6 +560,7 @@ impl NameOf {
             NameOf::Theme => ("theme", "themes"),
             NameOf::Reception | NameOf::ReceptionAlias => ("reception", "receptions"),
             NameOf::Rule => ("rule", "rules"),
+            NameOf::MeetingRule => ("meeting processing rule", "otj_rules"),
         }
     }
 }
@@ -618,7 +624,14 @@ impl Names {
 
     fn unused(&self, document: &Document<'_>) -> Vec<Problem> {
         let named_by_nobody = |of: &NameOf| {
-            matches!(of, NameOf::Rule | NameOf::Device | NameOf::Reception | NameOf::ReceptionAlias)
+            matches!(
+                of,
+                NameOf::Rule
+                    | NameOf::MeetingRule
+                    | NameOf::Device
+                    | NameOf::Reception
+                    | NameOf::ReceptionAlias
+            )
         };
         let named_by_rules = self.0.iter().filter(|(of, _)| !named_by_nobody(of));
         let unused =

@@ -12,6 +12,7 @@
 //! `gateway-tokens` (access tokens that may exist); days are in UTC, the last one included; `serial` binds it to one box. Nothing
 //! of the payload is read before its signature is checked, and what is not known in it is refused: it may be a condition.
 
+use super::{SOON, Standing};
 use crate::appliance::instant::UnixTime;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -86,7 +87,7 @@ pub enum LicenceError {
     #[error("licence is not as {0:?} signed it: it was changed on its way; have it sent again")]
     BadSignature(String),
     /// Its first day is yet to come.
-    #[error("licence {id:?} is not valid before {from}")]
+    #[error("licence {id:?} is not valid before {from}; upload it then, or have it kept until then")]
     NotYetValid {
         /// Which.
         id: String,
@@ -211,6 +212,18 @@ impl Licence {
             return Err(LicenceError::Expired { id: self.id.clone(), until: self.not_after });
         }
         Ok(())
+    }
+
+    /// What it is worth at `now`.
+    #[must_use]
+    pub fn standing(&self, now: UnixTime) -> Standing {
+        let soon = UnixTime(now.0.saturating_add(SOON.as_secs()));
+        match self.check(now) {
+            Ok(()) if self.not_after <= soon => Standing::EndsSoon,
+            Ok(()) => Standing::Counts,
+            Err(LicenceError::NotYetValid { .. }) => Standing::Later,
+            Err(_) => Standing::Over,
+        }
     }
 
     fn is_for(&self, serial: Option<&str>) -> Result<(), LicenceError> {

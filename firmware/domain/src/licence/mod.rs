@@ -18,7 +18,7 @@ mod file;
 mod seats;
 
 pub use file::{COUNT_MAX, FILE_BYTES, Licence, LicenceError, VendorKey, VendorKeyError};
-pub use seats::{NoLicence, PER_CALL, Seat, SeatEvent, Seats};
+pub use seats::{NoLicence, PER_CALL, Seat, SeatEvent, Seats, Stock};
 
 use crate::appliance::instant::UnixTime;
 use std::fmt;
@@ -61,6 +61,29 @@ pub struct TooManyTokens {
     pub licensed: u32,
 }
 
+/// What becomes of a licence whose first day is yet to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Early {
+    /// It is refused, so that nobody takes it for one that counts.
+    #[default]
+    Refused,
+    /// It is kept, and counts from that day on: a renewal that is there in time.
+    Kept,
+}
+
+/// What a licence is worth at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// It counts.
+    Counts,
+    /// It counts, and ends within [`SOON`].
+    EndsSoon,
+    /// Its first day is yet to come.
+    Later,
+    /// Its last day is over.
+    Over,
+}
+
 /// The licences of a box, and by which keys they are checked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Licences {
@@ -100,6 +123,15 @@ impl Entitlement {
             Allowance::Unmetered | Allowance::Of(_) => Ok(()),
         }
     }
+
+    /// Whether there may be so many access tokens where there were so many `before`: a box whose licence ended keeps those that it has, and
+    /// they may be changed and removed.
+    ///
+    /// # Errors
+    /// [`TooManyTokens`] if there would be more than before, and more than are licensed.
+    pub const fn check_more_tokens(&self, before: u32, held: u32) -> Result<(), TooManyTokens> {
+        if held > before { self.check_tokens(held) } else { Ok(()) }
+    }
 }
 
 impl Licences {
@@ -121,11 +153,35 @@ impl Licences {
     /// [`LicenceError`], and nothing changes: it can't be read, is not by a vendor that is known, is for another box, is over,
     /// is here already, or there are too many.
     pub fn add(&mut self, text: &str, now: UnixTime) -> Result<&Licence, LicenceError> {
-        let licence = Licence::read(text, &self.keys, self.serial.as_deref())?;
-        match licence.check(now) {
-            Ok(()) | Err(LicenceError::NotYetValid { .. }) => {}
-            Err(error) => return Err(error),
+        self.upload(text, now, Early::Kept)
+    }
+
+    /// As [`add`](Self::add), but one whose first day is yet to come is taken only if that is meant.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add), and [`LicenceError::NotYetValid`] where it is early and to be refused.
+    pub fn upload(&mut self, text: &str, now: UnixTime, early: Early) -> Result<&Licence, LicenceError> {
+        let licence = self.read(text)?;
+        match (licence.check(now), early) {
+            (Ok(()), _) | (Err(LicenceError::NotYetValid { .. }), Early::Kept) => self.take(licence),
+            (Err(error), Early::Kept | Early::Refused) => Err(error),
         }
+    }
+
+    /// Takes one that was taken before: it may be over by now, and then counts for nothing until somebody removes it.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add), whatever its days.
+    pub fn restore(&mut self, text: &str) -> Result<&Licence, LicenceError> {
+        let licence = self.read(text)?;
+        self.take(licence)
+    }
+
+    fn read(&self, text: &str) -> Result<Licence, LicenceError> {
+        Licence::read(text, &self.keys, self.serial.as_deref())
+    }
+
+    fn take(&mut self, licence: Licence) -> Result<&Licence, LicenceError> {
         if self.held.iter().any(|held| held.id() == licence.id()) {
             return Err(LicenceError::SameId(licence.id().to_owned()));
         }
@@ -155,6 +211,17 @@ impl Licences {
         !self.keys.is_empty()
     }
 
+    /// Whose licences are taken.
+    pub fn vendors(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(VendorKey::name)
+    }
+
+    /// The box's serial number, where it knows it.
+    #[must_use]
+    pub fn serial(&self) -> Option<&str> {
+        self.serial.as_deref()
+    }
+
     /// What the box may do at `now`.
     #[must_use]
     pub fn entitlement(&self, now: UnixTime) -> Entitlement {
@@ -180,6 +247,22 @@ impl Licences {
     pub fn ending(&self, now: UnixTime) -> impl Iterator<Item = &Licence> {
         let soon = UnixTime(now.0.saturating_add(SOON.as_secs()));
         self.held.iter().filter(move |licence| licence.check(now).is_ok() && licence.not_after() <= soon)
+    }
+
+    /// Those whose end costs the box something, seen from `now`: after it there is less, and no other licence has made up for it. One that is
+    /// renewed in time is not among them; neither is one whose first day is yet to come.
+    pub fn lost(&self, now: UnixTime) -> impl Iterator<Item = &Licence> {
+        let less = |before: Allowance, after: Allowance| match (before, after) {
+            (Allowance::Of(before), Allowance::Of(after)) => after < before,
+            _ => false,
+        };
+        self.held.iter().filter(move |licence| {
+            let end = licence.not_after();
+            let before = self.entitlement(end);
+            let after = self.entitlement(now.max(UnixTime(end.0.saturating_add(1))));
+            now >= licence.not_before()
+                && (less(before.calls, after.calls) || less(before.gateway_tokens, after.gateway_tokens))
+        })
     }
 }
 

@@ -56,6 +56,17 @@ pub enum SeatEvent {
     Plenty,
 }
 
+/// How many are left, as it was when it was last looked: the edges of [`SeatEvent`] lead from one of these to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stock {
+    /// Enough, or nobody counts.
+    Plenty,
+    /// Nine of ten were taken, and since then never fewer than eight of ten.
+    Few(NoLicence),
+    /// No call can be taken.
+    None(NoLicence),
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Level {
     #[default]
@@ -101,13 +112,7 @@ impl Seats {
     pub fn look(&mut self, allowed: Allowance, mut tell: impl FnMut(SeatEvent)) {
         let (before, after) = (self.level, self.level(allowed));
         self.level = after;
-        let count = || NoLicence {
-            taken: self.taken(),
-            total: match allowed {
-                Allowance::Of(total) => total,
-                Allowance::Unmetered => 0,
-            },
-        };
+        let count = || self.count(allowed);
         match (before, after) {
             (Level::Plenty | Level::Few, Level::None) => tell(SeatEvent::Exhausted(count())),
             (Level::None, Level::Few) => tell(SeatEvent::Available),
@@ -119,6 +124,24 @@ impl Seats {
             (Level::Few, Level::Plenty) => tell(SeatEvent::Plenty),
             (Level::Plenty, Level::Plenty) | (Level::Few, Level::Few) | (Level::None, Level::None) => {}
         }
+    }
+
+    /// How many are left of what is allowed now, after a [`look`](Self::look).
+    #[must_use]
+    pub fn stock(&self, allowed: Allowance) -> Stock {
+        match self.level {
+            Level::Plenty => Stock::Plenty,
+            Level::Few => Stock::Few(self.count(allowed)),
+            Level::None => Stock::None(self.count(allowed)),
+        }
+    }
+
+    fn count(&self, allowed: Allowance) -> NoLicence {
+        let total = match allowed {
+            Allowance::Of(total) => total,
+            Allowance::Unmetered => 0,
+        };
+        NoLicence { taken: self.taken(), total }
     }
 
     /// How many licences are taken.

@@ -1,6 +1,7 @@
 //! Licences as P15 wants them.
 
 mod files;
+mod held;
 mod model;
 
 use super::*;

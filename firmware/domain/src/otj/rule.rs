@@ -150,7 +150,7 @@ impl Written {
             let (first, last) = (PRIORITIES.start(), PRIORITIES.end());
             wrong("priority", format!("must be a whole number from {first} to {last}"));
         }
-        let kind = self.kind(&mut wrong);
+        let kind = self.meant(&|_| None, &mut wrong);
         match kind {
             Some(kind) if problems.is_empty() => Ok(Rule {
                 name: self.name.clone(),
@@ -162,7 +162,12 @@ impl Written {
         }
     }
 
-    fn kind(&self, wrong: &mut dyn FnMut(&'static str, String)) -> Option<Kind> {
+    /// What it looks for, by its type; everything that is wrong is told. What was compiled before is `known`.
+    pub(crate) fn meant(
+        &self,
+        known: &dyn Fn(&str) -> Option<Search>,
+        wrong: &mut dyn FnMut(&'static str, String),
+    ) -> Option<Kind> {
         let used: &[&str] = match self.kind.as_str() {
             "google-meet-sip-guest-join" | "sip-uri" | "domain" => &["domain", "template"],
             "regex" => &["regex", "replace"],
@@ -207,14 +212,14 @@ impl Written {
                 Some(Kind::Domain { domain: domain?, template: template? })
             }
             "regex" => {
-                let search = self.search(wrong)?;
+                let search = self.search(known, wrong)?;
                 let replace = self.replace.as_deref().unwrap_or(r"\0");
                 let replace =
                     search.template(replace).map_err(|error| wrong("replace", error.to_string())).ok()?;
                 Some(Kind::Regex { search, replace })
             }
             _ => {
-                let search = self.search(wrong)?;
+                let search = self.search(known, wrong)?;
                 let Some(template) = self.template.as_deref() else {
                     wrong(
                         "template",
@@ -255,12 +260,19 @@ impl Written {
             .map(Some)
     }
 
-    fn search(&self, wrong: &mut dyn FnMut(&'static str, String)) -> Option<Search> {
+    fn search(
+        &self,
+        known: &dyn Fn(&str) -> Option<Search>,
+        wrong: &mut dyn FnMut(&'static str, String),
+    ) -> Option<Search> {
         let Some(regex) = self.regex.as_deref() else {
             wrong("regex", format!("is missing; type {:?} needs one", self.kind));
             return None;
         };
-        Search::parse(regex).map_err(|error| wrong("regex", format!("{regex:?} {error}"))).ok()
+        known(regex)
+            .map_or_else(|| Search::parse(regex), Ok)
+            .map_err(|error| wrong("regex", format!("{regex:?} {error}")))
+            .ok()
     }
 }
 
@@ -272,6 +284,14 @@ enum Needed {
 }
 
 impl Kind {
+    /// What it searches for, where it does.
+    pub(crate) fn search(&self) -> Option<&Search> {
+        match self {
+            Kind::Regex { search, .. } | Kind::Custom { search, .. } => Some(search),
+            Kind::GoogleMeetSipGuestJoin { .. } | Kind::SipUri { .. } | Kind::Domain { .. } => None,
+        }
+    }
+
     /// What it makes of a text, the first place first; what can't be dialled is among it.
     pub(super) fn made(&self, text: &str) -> Vec<String> {
         match self {

@@ -11,6 +11,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use base::Secret;
+use domain::config::Config;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -153,7 +154,9 @@ async fn import(
         let Import { archive, passphrase, trusted_signer } = import;
         let archive = Archive::parse(archive.to_string().as_bytes())?;
         let passphrase = passphrase.map(Secret::new);
-        admin.configuration.import(&who.name, &archive, passphrase.as_ref(), trusted_signer.as_deref())
+        let (passphrase, trusted) = (passphrase.as_ref(), trusted_signer.as_deref());
+        let bounds = |before: &Config, after: &Config| admin.licensing.bounds(before, after);
+        admin.configuration.import_within(&who.name, &archive, passphrase, trusted, &bounds)
     });
     let done = made.await.map_err(|_| Sort::Failed.because("nothing was imported"))??;
     Ok(Json(Imported { revision: done.revision.0, restart_needed_for: done.restart }))

@@ -12,8 +12,11 @@ mod alarms;
 mod appliance;
 mod body;
 mod book;
+mod dns;
 mod history;
+mod invitations;
 mod keeping;
+mod licences;
 mod page;
 mod phonebook;
 mod plans;
@@ -27,6 +30,7 @@ mod trust;
 mod views;
 
 pub use accounts::{hashed, set_user};
+pub use dns::Checks;
 pub use history::History;
 pub use problem::{FieldError, Problem, Sort};
 pub use serve::{Listeners, bind, certificate};
@@ -37,6 +41,7 @@ use crate::configuration::Configuration;
 use crate::console::Console;
 use crate::control::{Asked, Status};
 use crate::engine::event::Event;
+use crate::licences::Licensing;
 use crate::phonebook::Shelf;
 use access::Sessions;
 use accounts::Accounts;
@@ -72,23 +77,43 @@ pub struct Admin {
     rate: rate::Rate,
     history: History,
     trust: Trust,
+    licensing: Licensing,
+    /// Held by whoever tells the shards which licences count, so that the last they hear is the latest.
+    relicensing: tokio::sync::Mutex<()>,
     alarms: AlarmsHandle,
     live: watch::Receiver<Arc<Status>>,
     console: Console,
+    dns: Checks,
     started: Instant,
 }
 
+/// What the administration is made of.
+pub struct Parts {
+    /// The configuration that is administered.
+    pub configuration: Arc<Configuration>,
+    /// Where what is asked of the shards goes.
+    pub shards: Vec<mpsc::Sender<Event>>,
+    /// Calls that are over.
+    pub history: History,
+    /// Keys and chains.
+    pub trust: Trust,
+    /// Licences.
+    pub licensing: Licensing,
+    /// What is wrong with the box.
+    pub alarms: AlarmsHandle,
+    /// How the shards are.
+    pub live: watch::Receiver<Arc<Status>>,
+    /// Asks live DNS.
+    pub dns: Checks,
+    /// The set-up of the box under the gateway.
+    pub console: Console,
+}
+
 impl Admin {
-    /// Over `configuration`; what is asked of the shards goes by `shards`, and how they are comes by `live`.
+    /// Made of `parts`.
     #[must_use]
-    pub fn new(
-        configuration: Arc<Configuration>,
-        shards: Vec<mpsc::Sender<Event>>,
-        history: History,
-        trust: Trust,
-        alarms: AlarmsHandle,
-        live: watch::Receiver<Arc<Status>>,
-    ) -> Self {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { configuration, shards, history, trust, licensing, alarms, live, dns, console } = parts;
         let logins = Mutex::new(Defence::new(configuration.now().defence.clone()));
         Self {
             configuration,
@@ -99,18 +124,14 @@ impl Admin {
             rate: rate::Rate::default(),
             history,
             trust,
+            licensing,
+            relicensing: tokio::sync::Mutex::default(),
             alarms,
             live,
-            console: Console::default(),
+            console,
+            dns,
             started: Instant::now(),
         }
-    }
-
-    /// On a box whose set-up is asked there.
-    #[must_use]
-    pub fn on(mut self, console: Console) -> Self {
-        self.console = console;
-        self
     }
 
     /// The session of this cookie and what its user may, if both are still there and the password is the same.
@@ -149,6 +170,17 @@ impl Admin {
         self.logins().set_policy(config.defence.clone());
     }
 
+    /// Has the shards and the alarms go by the licences that are held now.
+    async fn relicense(&self) {
+        let _alone = self.relicensing.lock().await;
+        let licences = self.licensing.licences();
+        for shard in &self.shards {
+            // A shard that is gone takes no call.
+            drop(shard.send(Event::Licences(Arc::clone(&licences))).await);
+        }
+        self.alarms.license(licences).await;
+    }
+
     /// Makes `edits`, away from the loop that serves others.
     async fn commit(
         self: &Arc<Self>,
@@ -178,7 +210,10 @@ pub fn routes(admin: &Arc<Admin>) -> (Router, Value) {
     views::add(&mut book);
     resources::add(&mut book);
     plans::add(&mut book);
+    dns::add(&mut book);
+    invitations::add(&mut book);
     trust::add(&mut book);
+    licences::add(&mut book);
     alarms::add(&mut book);
     keeping::add(&mut book);
     appliance::add(&mut book);

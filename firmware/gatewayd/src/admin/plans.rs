@@ -11,6 +11,7 @@ use base::leg::{Dialled, Protocol};
 use base::{Alias, Pii};
 use domain::api::resource::{Calls, SpokenProtocol};
 use domain::appliance::dns;
+use domain::config::Config;
 use domain::firewall::{Plan, served};
 use domain::routing::{Direction, Outcome};
 use serde::{Deserialize, Serialize};
@@ -21,30 +22,30 @@ use utoipa::ToSchema;
 /// A call that nobody makes.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct DryRun {
+pub(super) struct DryRun {
     /// What would be dialled.
     #[schema(min_length = 1, max_length = 512)]
-    alias: String,
+    pub(super) alias: String,
     /// Who would dial; nobody in particular if left out.
     #[serde(default)]
-    caller: Option<String>,
+    pub(super) caller: Option<String>,
     /// How; SIP if left out.
     #[serde(default)]
-    protocol: Option<SpokenProtocol>,
+    pub(super) protocol: Option<SpokenProtocol>,
     /// From which address, for rules of a location.
     #[serde(default)]
-    source: Option<String>,
+    pub(super) source: Option<String>,
     /// Whether as a registered device.
     #[serde(default)]
-    registered: bool,
+    pub(super) registered: bool,
     /// Which way; incoming if left out.
     #[serde(default)]
-    calls: Option<Calls>,
+    pub(super) calls: Option<Calls>,
 }
 
 /// What the rules say.
 #[derive(Debug, Serialize, ToSchema)]
-struct DryRunAnswer {
+pub(super) struct DryRunAnswer {
     /// The rule that takes the call.
     rule: Option<String>,
     /// What the alias becomes.
@@ -140,7 +141,8 @@ pub fn add(book: &mut Book) {
     );
 }
 
-fn wrong(field: &str, message: String) -> Problem {
+/// A field of the request that is wrong.
+pub(super) fn wrong(field: &str, message: String) -> Problem {
     let error = FieldError { resource: String::new(), field: field.to_owned(), message: message.clone() };
     Sort::Invalid.because(format!("{field} {message}")).of_fields(vec![error])
 }
@@ -149,6 +151,15 @@ async fn dry_run(
     State(admin): State<Arc<Admin>>,
     Body(run): Body<DryRun>,
 ) -> Result<Json<DryRunAnswer>, Problem> {
+    let (dialled, direction) = dialled(&run)?;
+    Ok(Json(explained(&admin.configuration.now(), &dialled, direction)))
+}
+
+/// The call that `run` describes.
+///
+/// # Errors
+/// If a field of it is wrong.
+pub(super) fn dialled(run: &DryRun) -> Result<(Dialled, Direction), Problem> {
     let protocol = match run.protocol.unwrap_or(SpokenProtocol::Sip) {
         SpokenProtocol::Sip => Protocol::Sip,
         SpokenProtocol::H323 => Protocol::H323,
@@ -175,7 +186,12 @@ async fn dry_run(
         Calls::Incoming => Direction::Incoming,
         Calls::Outgoing => Direction::Outgoing,
     };
-    let verdicts = admin.configuration.now().router.explain(&dialled, direction);
+    Ok((dialled, direction))
+}
+
+/// What the rules of `config` say of a call.
+pub(super) fn explained(config: &Config, dialled: &Dialled, direction: Direction) -> DryRunAnswer {
+    let verdicts = config.router.explain(dialled, direction);
     let taken = verdicts.iter().find_map(|verdict| match &verdict.outcome {
         Outcome::Takes(becomes) => Some((verdict.rule.clone(), becomes.clone())),
         _ => None,
@@ -187,14 +203,17 @@ async fn dry_run(
         rule: verdict.rule,
         priority: verdict.priority,
     });
-    Ok(Json(DryRunAnswer { rule, becomes, verdicts: verdicts.collect() }))
+    DryRunAnswer { rule, becomes, verdicts: verdicts.collect() }
+}
+
+/// Every record that callers of `config`'s domains look for.
+pub(super) fn planned(config: &Config) -> Vec<dns::Wanted> {
+    let addresses: Vec<IpAddr> = config.gateway.public_address.into_iter().collect();
+    config.gateway.domains.iter().flat_map(|domain| dns::plan(domain, &addresses)).collect()
 }
 
 async fn dns_plan(State(admin): State<Arc<Admin>>) -> Json<DnsPlan> {
-    let config = admin.configuration.now();
-    let addresses: Vec<IpAddr> = config.gateway.public_address.into_iter().collect();
-    let of_domain = |domain: &String| dns::plan(domain, &addresses);
-    let records = config.gateway.domains.iter().flat_map(of_domain).map(|wanted| DnsRecord {
+    let records = planned(&admin.configuration.now()).into_iter().map(|wanted| DnsRecord {
         zone: wanted.to_string(),
         served: dns::is_served(&wanted),
         who: wanted.who,

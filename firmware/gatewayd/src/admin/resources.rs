@@ -11,14 +11,15 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use domain::api::resource::{
-    AccessToken, AlarmReceiver, CallRoutingRule, Connector, ExternalSystem, NamedLocation, PhonebookEntry,
-    RegistrarDevice, Theme, VirtualReception,
+    AccessToken, AlarmReceiver, CallRoutingRule, Connector, ExternalSystem, MeetingProcessingRule,
+    NamedLocation, PhonebookEntry, RegistrarDevice, Theme, VirtualReception,
 };
 use domain::api::settings::{
-    AdminSettings, DefenceSettings, GatewaySettings, LogSettings, MediaSettings, PhonebookSettings,
-    SignallingSettings, SipSettings,
+    AdminSettings, DefenceSettings, GatewaySettings, LogSettings, MediaSettings, OneTouchJoinSettings,
+    PhonebookSettings, SignallingSettings, SipSettings,
 };
 use domain::api::{Kind, Misshapen};
+use domain::config::Config;
 use domain::config::documents::Wrong;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -91,6 +92,8 @@ fn schema(kind: Kind) -> Schema {
         Kind::Themes => Schema::of::<Theme>(),
         Kind::Receptions => Schema::of::<VirtualReception>(),
         Kind::CallRoutingRules => Schema::of::<CallRoutingRule>(),
+        Kind::OneTouchJoin => Schema::of::<OneTouchJoinSettings>(),
+        Kind::MeetingProcessingRules => Schema::of::<MeetingProcessingRule>(),
     }
 }
 
@@ -377,7 +380,11 @@ async fn delete_one(
 /// Makes the change, away from the loop that serves others: the disk may take its time.
 async fn make(admin: &Arc<Admin>, who: Who, changes: Vec<Change>) -> Result<Done, Problem> {
     let admin = Arc::clone(admin);
-    let made = tokio::task::spawn_blocking(move || admin.configuration.change(&who.name, &changes));
+    let made = tokio::task::spawn_blocking(move || {
+        // P15: a gateway-token licence says how many access tokens may exist.
+        let bounds = |before: &Config, after: &Config| admin.licensing.bounds(before, after);
+        admin.configuration.change_within(&who.name, &changes, &bounds)
+    });
     made.await.map_err(|_| Sort::Failed.because("the change was not made"))?.map_err(Problem::from)
 }
 

@@ -1,17 +1,22 @@
 //! The API as its clients see it: who may, what is refused and why, and that its document is what it does.
 
+mod dns;
+mod invitations;
 mod kept;
+mod licences;
 
 use super::*;
 use crate::alarms::{self, Places};
 use crate::certificates::{Credentials, DataKey};
 use crate::configuration::Secrets;
 use crate::configuration::tests::FIRST;
+use crate::net::dns::live::LiveDns;
 use crate::net::testing::Authority;
 use axum::body::Body;
 use axum::http::{Request as HttpRequest, Response, StatusCode};
 use base::{Secret, Seed};
 use domain::alarm::Fact;
+use domain::licence::Licences;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -60,17 +65,28 @@ impl Bench {
         Self::of(tempfile::tempdir().unwrap())
     }
 
-    /// On a box with this set-up.
-    pub(super) fn on(console: Console) -> Self {
-        Self::over(tempfile::tempdir().unwrap(), console)
-    }
-
     /// Over what is kept in `folder`.
     fn of(folder: TempDir) -> Self {
-        Self::over(folder, Console::default())
+        Self::licensed(folder, Licences::unmetered())
     }
 
-    fn over(folder: TempDir, console: Console) -> Self {
+    /// With what is in `folder`, and what the vendor's keys and a folder of licences say.
+    fn licensed(folder: TempDir, licences: Licences) -> Self {
+        Self::made(folder, licences, Checks::default(), Console::default())
+    }
+
+    /// Whose DNS plan is checked by these name servers.
+    fn checking(servers: LiveDns) -> Self {
+        let dns = Checks::by(servers);
+        Self::made(tempfile::tempdir().unwrap(), Licences::unmetered(), dns, Console::default())
+    }
+
+    /// On a box with this set-up.
+    pub(super) fn on(console: Console) -> Self {
+        Self::made(tempfile::tempdir().unwrap(), Licences::unmetered(), Checks::default(), console)
+    }
+
+    fn made(folder: TempDir, licences: Licences, dns: Checks, console: Console) -> Self {
         let key = Arc::new(DataKey::load(&folder.path().join("data.key")).unwrap());
         let trust = Trust::open(folder.path(), &key, Credentials::default()).unwrap();
         let opened = Configuration::open(
@@ -82,8 +98,11 @@ impl Bench {
         let (shard, events) = mpsc::channel(64);
         let (_, live) = watch::channel(Arc::default());
         let alarms = alarms::start(&configuration.now(), Places::system(None), Seed([7; 32])).unwrap();
-        let admin = Admin::new(configuration, vec![shard], History::open(folder.path()), trust, alarms, live);
-        let admin = Arc::new(admin.on(console));
+        let licensing = Licensing::open(Arc::clone(&configuration), licences);
+        let history = History::open(folder.path());
+        let shards = vec![shard];
+        let parts = Parts { configuration, shards, history, trust, licensing, alarms, live, dns, console };
+        let admin = Arc::new(Admin::new(parts));
         let (router, document) = routes(&admin);
         Self { folder, admin, router, document, events }
     }

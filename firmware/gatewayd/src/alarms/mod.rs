@@ -22,6 +22,7 @@ use domain::alarm::{
 };
 use domain::appliance::instant::UnixTime;
 use domain::config::Config;
+use domain::licence::Licences;
 use memory::Memory;
 use probe::Probe;
 use snmp::usm::EngineId;
@@ -123,6 +124,7 @@ enum Message {
     Acknowledge { id: AlarmId, by: String, answer: oneshot::Sender<Result<(), NotAcknowledged>> },
     Receivers(oneshot::Sender<Vec<Figures>>),
     Configure(Arc<Config>),
+    License(Arc<Licences>),
 }
 
 impl AlarmsHandle {
@@ -168,6 +170,12 @@ impl AlarmsHandle {
     pub async fn configure(&self, config: Arc<Config>) {
         // Alarms that are gone watch nothing.
         drop(self.sender.send(Message::Configure(config)).await);
+    }
+
+    /// Watches the ends of these licences from now on, and how many access tokens there may be by them.
+    pub async fn license(&self, licences: Arc<Licences>) {
+        // Alarms that are gone watch nothing.
+        drop(self.sender.send(Message::License(licences)).await);
     }
 
     /// A way to tell how things stand.
@@ -261,7 +269,6 @@ impl Keeper {
     }
 
     async fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
-        self.watch.subjects().into_iter().for_each(|input| self.step(input));
         let mut round = tokio::time::interval(ROUND);
         round.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -294,7 +301,10 @@ impl Keeper {
             Message::Configure(config) => {
                 self.probe = Probe::new(&config, &self.ports, &self.teller);
                 self.watch.configure(config);
-                self.watch.subjects().into_iter().for_each(|input| self.step(input));
+                self.look();
+            }
+            Message::License(licences) => {
+                self.watch.license(licences);
                 self.look();
             }
         }
@@ -302,6 +312,7 @@ impl Keeper {
 
     /// Looks at the box, and has the conferences asked.
     fn look(&mut self) {
+        self.watch.subjects().into_iter().for_each(|input| self.step(input));
         let facts = self.watch.facts(self.memory.seen());
         if let Some(seen) = facts.seen {
             self.memory.set_seen(seen);

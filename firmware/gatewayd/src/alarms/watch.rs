@@ -1,10 +1,12 @@
 //! What the box shows of itself: certificates and tokens with their ends, disk, clock, sensors, and why it was restarted.
 
 use super::Places;
+use crate::licences::now;
 use crate::notify::Node;
 use domain::alarm::{AlarmInput, CertificateState, Fact, Family, Health, Warmth};
 use domain::appliance::instant::UnixTime;
 use domain::config::{CertificateFiles, Config, Connector};
+use domain::licence::{Licence, Licences};
 use hal::sensors::{Quantity, Reading, Sensors, Verdict};
 use linux::clock::{self, Sync};
 use linux::hwmon::Hwmon;
@@ -35,6 +37,8 @@ pub(super) struct Watch {
     config: Arc<Config>,
     places: Places,
     sensors: Hwmon,
+    /// The licences in force; until it is known which, nothing is said of them.
+    licences: Option<Arc<Licences>>,
 }
 
 /// What was seen.
@@ -59,7 +63,7 @@ struct Reason {
 impl Watch {
     pub(super) fn new(config: &Arc<Config>, places: Places) -> Self {
         let sensors = Hwmon::new(&places.sys);
-        Self { config: Arc::clone(config), places, sensors }
+        Self { config: Arc::clone(config), places, sensors, licences: None }
     }
 
     /// Looks at what `config` names from now on.
@@ -67,12 +71,17 @@ impl Watch {
         self.config = config;
     }
 
+    /// Looks at these licences from now on.
+    pub(super) fn license(&mut self, licences: Arc<Licences>) {
+        self.licences = Some(licences);
+    }
+
     /// What there is to be told of, so that alarms about what was taken out of the configuration end.
     pub(super) fn subjects(&self) -> Vec<AlarmInput> {
         let of = |family, names: Vec<String>| AlarmInput::Subjects(family, BTreeSet::from_iter(names));
         let connectors = || self.config.connectors.iter().map(|connector| connector.name.clone());
         let disk = self.places.disk.iter().map(|folder| folder.display().to_string());
-        vec![
+        let mut subjects = vec![
             // What was uploaded to the box is told of by those names too.
             of(Family::Certificate, vec![self.domain()]),
             of(Family::GatewayToken, connectors().chain([GATEWAY_TOKEN.to_owned()]).collect()),
@@ -80,7 +89,12 @@ impl Watch {
             of(Family::Capacity, vec![MEDIA_PORTS.to_owned()]),
             of(Family::Disk, disk.collect()),
             of(Family::Delivery, self.config.notify.iter().map(|sink| sink.name.clone()).collect()),
-        ]
+        ];
+        // One that was renewed, or removed, is no subject any more.
+        let lost =
+            |licences: &Arc<Licences>| licences.lost(now()).map(|licence| licence.id().to_owned()).collect();
+        subjects.extend(self.licences.as_ref().map(|licences| of(Family::LicenceEnd, lost(licences))));
+        subjects
     }
 
     /// How everything stands. Reasons are told from those after `seen` on, or not at all if that is unknown.
@@ -89,6 +103,7 @@ impl Watch {
         list.extend(self.config.sip.certificate.as_ref().map(|files| self.certificate(files)));
         list.extend(self.config.connectors.iter().filter_map(gateway_token));
         list.extend(self.places.disk.as_deref().and_then(disk));
+        list.extend(self.licences.iter().flat_map(|licences| licensed(licences, self.config.tokens.len())));
         list.push(Fact::Clock(match clock::sync(&self.places.run, SystemTime::now()) {
             Sync::InSync => Health::Good,
             Sync::NotInSync { why } => Health::Bad { why },
@@ -114,6 +129,17 @@ impl Watch {
         };
         Fact::Certificate { name: self.domain(), state }
     }
+}
+
+/// P15: which licences end to the box's loss, and how many access tokens there are.
+fn licensed(licences: &Licences, tokens: usize) -> Vec<Fact> {
+    let end = |licence: &Licence| Fact::LicenceEnd {
+        name: licence.id().to_owned(),
+        ends: UnixTime(licence.not_after().0 + 1),
+    };
+    let held = u32::try_from(tokens).unwrap_or(u32::MAX);
+    let tokens = Fact::AccessTokens { held, licensed: licences.entitlement(now()).gateway_tokens };
+    licences.lost(now()).map(end).chain([tokens]).collect()
 }
 
 /// Who this box is to others, at its start number `boots`.
@@ -307,6 +333,39 @@ nonsense
         });
         let (mount, used) = disk.expect("a disk");
         assert!(mount == folder.path().display().to_string() && used <= 100);
+    }
+
+    /// P15, P17
+    #[test]
+    fn p15_licences_that_end_and_tokens_beyond_them_are_told_once_it_is_known_which_licences_there_are() {
+        use crate::licences::tests::Vendor;
+        use domain::licence::{Allowance, VendorKey};
+        let folder = tempfile::tempdir().expect("a folder");
+        let token = "[[tokens]]\nname = \"a\"\nvalue = \"v\"\ntrust = \"trusted\"\n";
+        let mut watch = watch(token, folder.path());
+        let of_licences = |watch: &mut Watch| -> Vec<Fact> {
+            let facts = watch.facts(None).list.into_iter();
+            facts.filter(|fact| matches!(fact, Fact::LicenceEnd { .. } | Fact::AccessTokens { .. })).collect()
+        };
+        let subjects = |watch: &Watch| {
+            watch.subjects().into_iter().find_map(|input| match input {
+                AlarmInput::Subjects(Family::LicenceEnd, names) => Some(Vec::from_iter(names)),
+                _ => None,
+            })
+        };
+        assert_eq!((of_licences(&mut watch), subjects(&watch)), (vec![], None), "it is not known yet");
+        let vendor = Vendor::new();
+        let mut licences = Licences::new(vec![VendorKey::parse(&vendor.key()).expect("a key")], None);
+        licences.add(&vendor.licence("L", 4, "9000", None), now()).expect("a licence");
+        watch.license(Arc::new(licences));
+        // On the first day of the year 9001.
+        let end = Fact::LicenceEnd { name: "L".into(), ends: UnixTime(221_876_928_000) };
+        let tokens = Fact::AccessTokens { held: 1, licensed: Allowance::Of(0) };
+        assert_eq!(of_licences(&mut watch), [end, tokens]);
+        assert_eq!(subjects(&watch), Some(vec!["L".to_owned()]));
+        watch.license(Arc::new(Licences::unmetered()));
+        let tokens = Fact::AccessTokens { held: 1, licensed: Allowance::Unmetered };
+        assert_eq!((of_licences(&mut watch), subjects(&watch)), (vec![tokens], Some(vec![])));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! `contents` is base64 of JSON: the documents, and under a passphrase the secrets too; then it is encrypted by AES-256-GCM under
 //! argon2id (RFC 9106) of the passphrase and `salt`. `signature` is Ed25519 (RFC 8032) over all members before it, a line each.
 
-use super::{BOX, Configuration, Done, NotDone, now, secrets};
+use super::{BOX, Bounds, Configuration, Done, NotDone, now, secrets};
 use argon2::{Algorithm, Argon2, Params, Version};
 use base::Secret;
 use base64::Engine as _;
@@ -201,6 +201,21 @@ impl Configuration {
         passphrase: Option<&Secret<String>>,
         trusted: Option<&str>,
     ) -> Result<Done, ArchiveError> {
+        self.import_within(by, archive, passphrase, trusted, &|_, _| Ok(()))
+    }
+
+    /// As [`import`](Self::import), if `bounds` allow what the configuration becomes.
+    ///
+    /// # Errors
+    /// As [`import`](Self::import), and what is out of bounds.
+    pub fn import_within(
+        &self,
+        by: &str,
+        archive: &Archive,
+        passphrase: Option<&Secret<String>>,
+        trusted: Option<&str>,
+        bounds: Bounds<'_>,
+    ) -> Result<Done, ArchiveError> {
         let own = BASE64.encode(self.signing_key()?.public_key());
         if archive.signer != own && trusted != Some(archive.signer.as_str()) {
             return Err(ArchiveError::Stranger(archive.signer.clone()));
@@ -209,7 +224,7 @@ impl Configuration {
         let edits = self.replacing(&contents)?;
         let mut detail = vec![format!("archive of {} by {}", archive.made, archive.signer)];
         detail.extend(unsaid.iter().take(LINES).map(ToString::to_string));
-        Ok(self.commit(by, "import", detail, edits)?)
+        Ok(self.commit_within(by, "import", detail, edits, bounds)?)
     }
 
     /// What makes the configuration `contents`.

@@ -52,6 +52,9 @@ pub enum NotDone {
     Disk(std::io::Error),
 }
 
+/// What a change is held to besides what a configuration must be: the configuration before, and the one after.
+pub type Bounds<'b> = &'b (dyn Fn(&Config, &Config) -> Result<(), Vec<Wrong>> + Send + Sync);
+
 /// What the store's check says of a change.
 enum Checked {
     /// It does not touch the configuration.
@@ -66,6 +69,14 @@ impl Configuration {
     /// # Errors
     /// Everything that is wrong, at once; nothing is changed then.
     pub fn change(&self, by: &str, changes: &[Change]) -> Result<Done, NotDone> {
+        self.change_within(by, changes, &|_, _| Ok(()))
+    }
+
+    /// As [`change`](Self::change), if `bounds` allow it too.
+    ///
+    /// # Errors
+    /// As [`change`](Self::change), and what is out of bounds.
+    pub fn change_within(&self, by: &str, changes: &[Change], bounds: Bounds<'_>) -> Result<Done, NotDone> {
         let (mut edits, mut detail, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
         for change in changes {
             match self.edits(change) {
@@ -78,7 +89,7 @@ impl Configuration {
         if !wrong.is_empty() {
             return Err(NotDone::Wrong(wrong));
         }
-        self.commit(by, "configure", detail, edits)
+        self.commit_within(by, "configure", detail, edits, bounds)
     }
 
     /// Makes `edits` with their line in the audit log.
@@ -90,7 +101,22 @@ impl Configuration {
         by: &str,
         act: &str,
         detail: Vec<String>,
+        edits: Vec<Edit>,
+    ) -> Result<Done, NotDone> {
+        self.commit_within(by, act, detail, edits, &|_, _| Ok(()))
+    }
+
+    /// As [`commit`](Self::commit), if `bounds` allow what the configuration becomes.
+    ///
+    /// # Errors
+    /// As [`change_within`](Self::change_within).
+    pub fn commit_within(
+        &self,
+        by: &str,
+        act: &str,
+        detail: Vec<String>,
         mut edits: Vec<Edit>,
+        bounds: Bounds<'_>,
     ) -> Result<Done, NotDone> {
         let act = Act { by: by.to_owned(), act: act.to_owned(), outcome: "done".to_owned(), detail };
         let configures = edits.iter().any(|edit| is_configuration(&edit.key));
@@ -110,6 +136,7 @@ impl Configuration {
             let (documents, unreadable) = joined(documents, &self.secrets);
             let (mut config, warnings) = Config::join(&documents, Some(&before))?;
             config.unreadable = named(&unreadable);
+            bounds(&before, &config)?;
             readable(&config)?;
             Ok::<_, Vec<Wrong>>(Checked::Config(Box::new(config), warnings, unreadable))
         });

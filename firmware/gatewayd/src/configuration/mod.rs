@@ -18,7 +18,7 @@ pub(crate) mod tests;
 
 pub use archive::{ARCHIVE_BYTES, Archive, ArchiveError, Contents};
 pub use audit::AUDIT_KEPT;
-pub use change::{Change, Done, NotDone};
+pub use change::{Bounds, Change, Done, NotDone};
 pub use secrets::{SecretPlace, Secrets};
 pub use standing::Standing;
 

@@ -1,7 +1,11 @@
 //! Names: what the SIP endpoint asks for by RFC 3263, looked up by hickory.
 //!
 //! A box that has no name servers yet takes calls all the same: addresses need none, and the servers are looked for again
-//! with each name.
+//! with each name. Whether the DNS plan is in live DNS is asked by [`live`], anew each time.
+
+pub mod live;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use base::Seed;
 use hickory_resolver::TokioResolver;
@@ -133,36 +137,14 @@ fn srv(data: &RData) -> Option<Srv> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::dns::testing::{Zone, serve};
     use crate::net::testing::locally;
-    use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
     use hickory_resolver::net::runtime::TokioRuntimeProvider;
-    use hickory_resolver::proto::op::{Message, OpCode};
-    use hickory_resolver::proto::rr::{Name, Record, rdata};
-    use std::net::{IpAddr, Ipv4Addr};
-    use tokio::net::UdpSocket;
+    use hickory_resolver::proto::rr::{Name, rdata};
 
     /// Names that ask a server on loopback, which answers with what `zone` says.
-    async fn names(zone: fn(&str, RecordType) -> Vec<RData>) -> Names {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
-        let port = socket.local_addr().expect("an address").port();
-        tokio::task::spawn_local(async move {
-            let mut buffer = [0; 1_024];
-            while let Ok((count, from)) = socket.recv_from(&mut buffer).await {
-                let asked = Message::from_vec(&buffer[..count]).expect("a question");
-                let mut answer = Message::response(asked.metadata.id, OpCode::Query);
-                for query in &asked.queries {
-                    let name = query.name().to_utf8().trim_end_matches('.').to_owned();
-                    let found = zone(&name, query.query_type()).into_iter();
-                    answer.add_answers(found.map(|data| Record::from_rdata(query.name().clone(), 60, data)));
-                    answer.add_query(query.clone());
-                }
-                socket.send_to(&answer.to_vec().expect("an answer"), from).await.expect("sent");
-            }
-        });
-        let mut udp = ConnectionConfig::udp();
-        udp.port = port;
-        let server = NameServerConfig::new(IpAddr::V4(Ipv4Addr::LOCALHOST), true, vec![udp]);
-        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+    async fn names(zone: fn(&str, RecordType) -> Zone) -> Names {
+        let config = serve(zone).await;
         let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
         Names::new(Some(builder.build().expect("a resolver")), Seed([7; 32]))
     }
@@ -176,8 +158,8 @@ mod tests {
     }
 
     /// A domain that wants TCP, at two hosts.
-    fn zone(asked: &str, of: RecordType) -> Vec<RData> {
-        match (asked, of) {
+    fn zone(asked: &str, of: RecordType) -> Zone {
+        Zone::Says(match (asked, of) {
             ("example.com", RecordType::NAPTR) => vec![RData::NAPTR(rdata::NAPTR::new(
                 10,
                 10,
@@ -193,7 +175,7 @@ mod tests {
             ("first.example.com", RecordType::A) => vec![RData::A(rdata::A::new(192, 0, 2, 1))],
             ("second.example.com", RecordType::A) => vec![RData::A(rdata::A::new(192, 0, 2, 2))],
             _ => Vec::new(),
-        }
+        })
     }
 
     #[test]

@@ -131,7 +131,13 @@ fn play(rig: &mut Rig, naive: &mut Naive, second: &mut u64, act: &Act) {
             let key = |kind| (kind, "calls".to_owned());
             naive.tell(*second, key(AlarmKind::LicencesNearlyExhausted), *used == 9);
             naive.tell(*second, key(AlarmKind::LicencesExhausted), *used == 10);
-            rig.step(AlarmInput::Fact(Fact::Licences { used: *used, total: 10 }));
+            let so = NoLicence { taken: *used, total: 10 };
+            let stock = match used {
+                10 => Stock::None(so),
+                9 => Stock::Few(so),
+                _ => Stock::Plenty,
+            };
+            rig.step(AlarmInput::Fact(Fact::Licences(stock)));
         }
         Act::Happen(source) => {
             naive.happened.insert((AlarmKind::ScannerBlocked, source.to_string()));

@@ -57,7 +57,10 @@ fn p15_a_licence_for_this_box_is_taken_and_one_for_another_is_not() {
 fn p15_a_licence_whose_time_is_over_or_yet_to_come_says_so() {
     let licence = read(&good()).unwrap();
     let told = |day: &str| licence.check(on(day)).unwrap_err().to_string();
-    assert_eq!(told("2025-12-31"), "licence \"GL-1\" is not valid before 2026-01-01T00:00:00Z");
+    assert_eq!(
+        told("2025-12-31"),
+        "licence \"GL-1\" is not valid before 2026-01-01T00:00:00Z; upload it then, or have it kept until then"
+    );
     assert!(
         told("2027-01-01").starts_with("licence \"GL-1\" expired: it was valid until 2026-12-31T23:59:59Z")
     );

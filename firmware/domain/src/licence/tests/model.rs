@@ -153,6 +153,10 @@ impl Rig {
         }
         let exhausted = self.model.entitled().saturating_sub(self.model.taken()) < PER_CALL;
         prop_assert_eq!(level == 2, exhausted, "what was told last is so");
+        let stock = self.seats.stock(Allowance::Of(self.model.entitled()));
+        let so = NoLicence { taken: self.model.taken(), total: self.model.entitled() };
+        let wanted = [Stock::Plenty, Stock::Few(so), Stock::None(so)][level];
+        prop_assert_eq!(stock, wanted, "and so is what is left");
         Ok(())
     }
 }

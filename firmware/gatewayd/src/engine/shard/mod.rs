@@ -146,6 +146,7 @@ impl Shard {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let (rng, beat, next_call) = (ChaCha12Rng::from_seed(parts.seed.0), Beat::of(parts.epoch), 1);
+        let licensed = Licensed::new(parts.alarms.clone());
         Self {
             parts,
             calls: HashMap::new(),
@@ -165,7 +166,7 @@ impl Shard {
             lingers: None,
             ended: VecDeque::new(),
             bugs: 0,
-            licensed: Licensed::default(),
+            licensed,
             room: Room::Left,
             pulse: Pulse::default(),
         }
@@ -231,7 +232,7 @@ impl Shard {
             }
             Event::HangUp(id) => self.turn(now, id, Work::Call(CallInput::Operator(Operator::HangUp))),
             Event::Configure(config) => self.configure(now, config),
-            Event::Licences(licences) => self.licensed.put_in_force(licences),
+            Event::Licences(licences) => self.licensed.put_in_force(now, licences),
             Event::Ask(answer) => drop(answer.send(status::read(self, now))),
             Event::Drain { deadline } => self.drain(now, deadline),
         }
@@ -239,6 +240,7 @@ impl Shard {
         self.read_sockets();
         self.read_sessions(now);
         self.wake(now);
+        self.licensed.look_if_due(now);
         if self.drain.is_some() && self.calls.is_empty() {
             self.lingers.get_or_insert(now + LINGER);
         }

@@ -102,6 +102,42 @@ fn p15_calls_go_on_when_their_licence_ends_and_new_ones_are_refused() {
     });
 }
 
+#[test]
+fn p15_a_licence_that_is_uploaded_while_calls_stand_holds_for_the_next_call_and_seats_are_counted_once() {
+    on_loopback(async |mut rig| {
+        rig.license(2);
+        let first = rig.invite("first").await;
+        rig.refused("surplus").await;
+
+        rig.license(4);
+
+        assert_eq!(rig.call_licences(), (2, Some(2)), "the call that stands is counted as before");
+        let second = rig.invite("second").await;
+        assert_eq!(rig.call_licences(), (4, Some(0)));
+        // Told again, or taken away, nothing of what stands is counted twice or ended.
+        rig.license(4);
+        rig.license(0);
+        assert_eq!(rig.call_licences(), (4, Some(0)));
+        assert!(rig.shard.calls.contains_key(&first) && rig.shard.calls.contains_key(&second));
+        rig.break_call(first);
+        rig.break_call(second);
+        assert_eq!(rig.call_licences(), (0, Some(0)));
+    });
+}
+
+/// P15, P17
+#[test]
+fn p15_that_no_licence_is_left_is_an_alarm_at_once() {
+    on_loopback(async |mut rig| {
+        let mut news = rig.alarms.subscribe();
+        rig.license(2);
+        rig.invite("only").await;
+        let notice = tokio::time::timeout(PATIENCE, news.recv()).await.expect("in time").expect("a notice");
+        assert_eq!(notice.alarm.kind, AlarmKind::LicencesExhausted);
+        assert!(notice.alarm.details.starts_with("2 of 2 call licences are in use"), "{}", notice.alarm);
+    });
+}
+
 /// Calls that come, hang up, meet bugs and are refused, while licences come and go.
 async fn interleave(rig: &mut Rig, seed: u64) {
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
