@@ -145,6 +145,9 @@ fn a6_a_full_disk_refuses_a_change_with_an_alarm_that_ends_with_the_next_change_
     );
     std::fs::remove_file(&fill).expect("removed");
     assert_eq!(daemon.add_user("ben"), json!({ "done": "user" }));
+    // And readers see it: whoever is there already is not made again, but changed.
+    let role = json!({ "name": "ben", "password": "correct horse battery", "role": "operator" });
+    assert_eq!(daemon.ask(&json!({ "do": { "user": role } })), json!({ "done": "user" }));
     daemon.wait("it is over", |daemon| daemon.count("alarms", "store", "configuration") == 0);
     assert_eq!(daemon.count("history", "store", "configuration"), 1);
 }

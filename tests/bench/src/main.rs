@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "bench [--quick] [filter]
   --quick   three rounds in place of seven
-  filter    only groups whose name holds it: cpu.call latency cpu.audio setup memory";
+  filter    only groups whose name holds it: cpu.call latency cpu.audio setup memory store api routing";
 
 fn main() -> ExitCode {
     match run() {

@@ -278,6 +278,23 @@ fn p4_without_a_rule_the_caller_is_refused_and_no_conference_is_joined() {
 }
 
 #[test]
+fn a_call_whose_access_token_can_not_be_opened_is_refused_with_a_cause_of_its_own_and_others_are_not() {
+    let mut config = Config::parse("test.toml", CONFIG).unwrap();
+    let guests = config.tokens.iter().find(|token| token.trust == Trust::Untrusted).unwrap().name.clone();
+    config.unreadable.insert((crate::api::Kind::AccessTokens, guests));
+    let config = Arc::new(config);
+    let dial = |alias: &str| {
+        let mut bench = Bench { call: Call::new(CallId(7), Arc::clone(&config)), ..Bench::new() };
+        bench.leg(CALLER, dialled(alias));
+        bench.effects()
+    };
+    let cause = Cause::new(Fault::Operator, Kind::TokenUnreadable);
+    assert_eq!(dial("947111234567890123@m"), [CallEffect::Leg(CALLER, LegCommand::End(cause))]);
+    let joins = |effect: &CallEffect| matches!(effect, CallEffect::Join { .. });
+    assert!(dial("1234567890123@meet.example.com").iter().any(joins));
+}
+
+#[test]
 fn p6_a_guest_whom_nobody_admits_is_told_so_after_30_seconds() {
     let mut bench = Bench::new();
     bench.leg(CALLER, dialled("947111234567890123@m"));

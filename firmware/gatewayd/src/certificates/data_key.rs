@@ -89,7 +89,7 @@ enum Sealed {
     /// In a file.
     No,
     /// To the TPM.
-    Tpm2(Before),
+    Tpm2(Box<Before>),
 }
 
 /// What sealed before the key that seals.
@@ -183,7 +183,7 @@ impl DataKey {
             files::read(path).map_err(|error| DataKeyError::File { path: path.to_owned(), error })?;
         let before = before.and_then(|bytes| key_of(&bytes));
         let file = AtomicBool::new(before.is_some());
-        let sealed = Sealed::Tpm2(Before { key: before, file });
+        let sealed = Sealed::Tpm2(Box::new(Before { key: before, file }));
         Ok(Self { key, random: SystemRandom::new(), sealed })
     }
 

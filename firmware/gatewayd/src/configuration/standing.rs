@@ -87,8 +87,11 @@ impl Configuration {
 
 /// How the disk is right after the store was opened.
 pub(super) fn disk_of(opened: &Opened) -> Health {
-    let trouble = opened.found.trouble.as_ref();
-    trouble.map_or(Health::Good, |why| Health::Bad { why: format!("no change can be kept: {why}") })
+    match (&opened.found.trouble, &opened.index) {
+        (Some(why), _) => Health::Bad { why: format!("no change can be kept: {why}") },
+        (None, Index::Missing(why)) => Health::Bad { why: format!("it has no index: {why}") },
+        (None, Index::Kept | Index::Made(_)) => Health::Good,
+    }
 }
 
 fn unread(unreadable: &BTreeSet<SecretPlace>) -> Health {

@@ -26,8 +26,8 @@ pub use truth::{ChangeError, Found, Made, OpenError, Truth};
 
 use live::Live;
 use std::io;
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 /// A journal longer than this is replaced by a snapshot, in bytes: replaying it takes a few milliseconds.
 const JOURNAL_BYTES: u64 = 1024 * 1024;
@@ -38,7 +38,18 @@ const LIVE: &str = "live";
 #[derive(Debug)]
 pub struct Store {
     truth: Mutex<Truth<Folder>>,
-    live: Live,
+    shown: RwLock<Shown>,
+    /// Where the index is.
+    live: PathBuf,
+}
+
+/// What readers see.
+#[derive(Debug)]
+enum Shown {
+    /// The index.
+    Index(Live),
+    /// The documents themselves: a full disk has broken the index, and there is no room for another one yet.
+    Documents(Documents),
 }
 
 /// What a store was when it was opened.
@@ -72,8 +83,15 @@ impl Store {
     pub fn open(folder: &Path, schema: u32, meaning: &impl Meaning) -> Result<(Self, Opened), OpenError> {
         let mut root = Root::open(folder)?;
         let (truth, found, lineage) = open_lineage(&mut root, schema, JOURNAL_BYTES, meaning)?;
-        let (live, index) = Live::open(&folder.join(format!("v{schema}")).join(LIVE), truth.documents())?;
-        Ok((Self { truth: Mutex::new(truth), live }, Opened { found, index, lineage }))
+        let live = folder.join(format!("v{schema}")).join(LIVE);
+        let (shown, index) = match Live::open(&live, truth.documents()) {
+            Ok((index, how)) => (Shown::Index(index), how),
+            Err(error) => (Shown::Documents(truth.documents().clone()), Index::Missing(error.to_string())),
+        };
+        Ok((
+            Self { truth: Mutex::new(truth), shown: RwLock::new(shown), live },
+            Opened { found, index, lineage },
+        ))
     }
 
     /// The document at `key`.
@@ -81,7 +99,10 @@ impl Store {
     /// # Errors
     /// If the index can't be read.
     pub fn get(&self, key: &Key) -> io::Result<Option<Document>> {
-        self.live.get(key)
+        match &*self.shown() {
+            Shown::Index(index) => index.get(key),
+            Shown::Documents(documents) => Ok(documents.get(key).cloned()),
+        }
     }
 
     /// Up to `limit` documents of `collection` whose ids come after `after`, by id.
@@ -94,13 +115,23 @@ impl Store {
         after: Option<&str>,
         limit: usize,
     ) -> io::Result<Vec<(Key, Document)>> {
-        self.live.list(collection, after, limit)
+        match &*self.shown() {
+            Shown::Index(index) => index.list(collection, after, limit),
+            Shown::Documents(documents) => {
+                let mine = documents.iter().filter(|(key, _)| key.collection() == collection);
+                let behind = mine.filter(|(key, _)| after.is_none_or(|after| key.id() > after));
+                Ok(behind.take(limit).map(|(key, document)| (key.clone(), document.clone())).collect())
+            }
+        }
     }
 
-    /// Hears of every change of `collection` from now on.
+    /// Hears of every change of `collection` from now on, for as long as the index is the same; `None` if there is none.
     #[must_use]
-    pub fn watch(&self, collection: &str) -> Watcher {
-        self.live.watch(collection)
+    pub fn watch(&self, collection: &str) -> Option<Watcher> {
+        match &*self.shown() {
+            Shown::Index(index) => Some(index.watch(collection)),
+            Shown::Documents(_) => None,
+        }
     }
 
     /// All documents, and the change that they are of.
@@ -123,11 +154,31 @@ impl Store {
         let mut truth = self.lock();
         let checked = check(&truth.after(edits).map_err(ChangeError::from)?).map_err(Unchanged::Check)?;
         let mut made = truth.change(edits)?;
-        // The change stands, whatever the index does: that is made anew at the next start.
-        if let Err(error) = self.live.apply(made.revision, edits) {
+        // The change stands, whatever the index does.
+        if let Err(error) = self.show(made.revision, edits, truth.documents()) {
             made.trouble.get_or_insert(error);
         }
         Ok((made, checked))
+    }
+
+    /// Has readers see `documents`, which a change has made. sled takes nothing any more once its disk was full, though there is room
+    /// again; then it is made anew, and until it can be, the documents are shown themselves.
+    fn show(&self, revision: Revision, edits: &[Edit], documents: &Documents) -> io::Result<()> {
+        let mut shown = self.shown.write().unwrap_or_else(PoisonError::into_inner);
+        if let Shown::Index(index) = &*shown
+            && index.apply(revision, edits).is_ok()
+        {
+            return Ok(());
+        }
+        // The old one lets go of its files before there is another.
+        *shown = Shown::Documents(documents.clone());
+        let (index, _) = Live::open(&self.live, documents)?;
+        *shown = Shown::Index(index);
+        Ok(())
+    }
+
+    fn shown(&self) -> std::sync::RwLockReadGuard<'_, Shown> {
+        self.shown.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Truth<Folder>> {

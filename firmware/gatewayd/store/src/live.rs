@@ -21,6 +21,8 @@ pub enum Index {
     Kept,
     /// It was made from the truth, for this reason.
     Made(String),
+    /// It could not be, for this reason; the documents are read without one until the next change.
+    Missing(String),
 }
 
 /// The index.

@@ -110,8 +110,7 @@ pub enum ChangeError {
 pub struct Made {
     /// Its number.
     pub revision: Revision,
-    /// Why the journal could not be shortened after it, which is tried again with the next one; or why the index does not have it, which
-    /// is made anew at the next start.
+    /// Why the journal could not be shortened after it, or why there is no index; either is tried again with the next one.
     pub trouble: Option<io::Error>,
 }
 

@@ -138,7 +138,7 @@ fn a_collection_is_read_page_by_page() {
 fn a_watcher_hears_each_change_of_its_collection_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = open(folder.path());
-    let mut watcher = store.watch("rules");
+    let mut watcher = store.watch("rules").unwrap();
     change(&store, &[put("guests", Expected::Absent, "one")]).unwrap();
     change(&store, &[Edit::put(Key::new("tokens", "a").unwrap(), Expected::Absent, b"t")]).unwrap();
     change(&store, &[Edit::remove(key("guests"), Expected::Anything)]).unwrap();
@@ -179,6 +179,33 @@ fn an_index_that_is_gone_damaged_or_of_another_time_is_made_anew() {
         assert!(matches!(opened.index, Index::Made(_)), "harm {which}: {:?}", opened.index);
         assert_eq!(read(&store, "guests").as_deref(), Some("two"), "harm {which}");
     }
+}
+
+#[test]
+fn where_there_can_be_no_index_documents_are_read_without_one_until_there_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path());
+    change(&store, &[put("a", Expected::Absent, "one"), put("b", Expected::Absent, "two")]).unwrap();
+    drop(store);
+    // A file stands where the index should, in a folder that nothing can be taken out of.
+    let live = folder.path().join("v1/live");
+    std::fs::remove_dir_all(&live).unwrap();
+    std::fs::write(&live, "no folder").unwrap();
+    let (store, opened) = open(folder.path());
+    assert!(matches!(opened.index, Index::Missing(_)), "{:?}", opened.index);
+    assert_eq!(read(&store, "a").as_deref(), Some("one"));
+    let (made, ()) = store.change(&[put("c", Expected::Absent, "three")], |_| Ok::<_, String>(())).unwrap();
+    assert!(made.trouble.is_some() && store.watch("rules").is_none());
+    let ids = |page: Vec<(Key, store::Document)>| {
+        page.into_iter().map(|(key, _)| key.id().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(store.list("rules", Some("a"), 9).unwrap()), ["b", "c"]);
+    std::fs::remove_file(&live).unwrap();
+    let (made, ()) = store.change(&[put("d", Expected::Absent, "four")], |_| Ok::<_, String>(())).unwrap();
+    assert!(made.trouble.is_none() && store.watch("rules").is_some());
+    assert_eq!(ids(store.list("rules", None, 2).unwrap()), ["a", "b"]);
+    drop(store);
+    assert_eq!(open(folder.path()).1.index, Index::Kept);
 }
 
 fn copy(from: &Path, to: &Path) {

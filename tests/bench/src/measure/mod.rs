@@ -2,6 +2,7 @@
 
 pub mod audio;
 pub mod call;
+pub mod kept;
 pub mod latency;
 pub mod memory;
 pub mod setup;
@@ -32,12 +33,15 @@ pub struct Bench {
 pub type Group = fn(&mut Bench) -> Result<Vec<Metric>>;
 
 /// All groups, by the beginning of their figures' names.
-pub const GROUPS: [(&str, Group); 5] = [
+pub const GROUPS: [(&str, Group); 8] = [
     ("cpu.call", call::measure),
     ("latency", latency::measure),
     ("cpu.audio", audio::measure),
     ("setup", setup::measure),
     ("memory", memory::measure),
+    ("store", kept::store),
+    ("api", kept::api),
+    ("routing", kept::routing),
 ];
 
 /// How loud somebody is who speaks, in dBov.

@@ -259,6 +259,20 @@ fn a6_wherever_the_power_goes_while_a_copy_is_migrated_it_opens_with_every_ackno
 }
 
 #[test]
+fn a6_what_an_earlier_start_left_half_made_is_no_part_of_the_copy() {
+    // A copy that was written whole, and had no name yet when the power went; its origin was changed since.
+    let home = Home::of(&Images::new(), None);
+    let (mut truth, _) = start(&home, 2).unwrap();
+    (0..40).for_each(|number| write(&mut truth, 2, "long", &format!("{number} ").repeat(300)));
+    let mut images = of_schema_1();
+    images.insert("v2.new".into(), whole(&home)["v2"].clone());
+    let home = Home::of(&images, None);
+    let (truth, _) = start(&home, 2).unwrap();
+    assert_eq!(said(&truth, 2), as_said(&[("guests", "one"), ("staff", "two")]));
+    assert!(!whole(&home).contains_key("v2.new"));
+}
+
+#[test]
 fn a6_every_pair_of_schemas_migrates_up_and_down() {
     for (first, second) in (1..=4).flat_map(|first| (1..=4).map(move |second| (first, second))) {
         let home = Home::of(&Images::new(), None);
