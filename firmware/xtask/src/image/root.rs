@@ -79,6 +79,7 @@ pub fn compose(parts: &Parts<'_>, scratch: &Path) -> Result<Tree> {
 }
 
 /// Libraries that may be needed, by their paths, and those of which nothing says that they are, by their names.
+#[derive(Default)]
 struct Libraries {
     known: BTreeMap<String, Node>,
     opened: Vec<String>,
@@ -301,10 +302,18 @@ mod tests {
         let mut tree = Tree::default();
         let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         tree.file("usr/bin/program", program, 0o755, Origin::Made).unwrap();
-        let error = link(&mut tree, BTreeMap::new()).unwrap_err().to_string();
+        let error = link(&mut tree, Libraries::default()).unwrap_err().to_string();
         assert!(
             error.contains("usr/bin/program needs libc.so.6") && error.contains("debian.toml"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_library_that_a_program_opens_while_it_runs_is_missed_too() {
+        let opened = vec!["libtss2-esys.so.0".to_owned()];
+        let libraries = Libraries { opened, ..Libraries::default() };
+        let error = link(&mut Tree::default(), libraries).unwrap_err().to_string();
+        assert!(error.contains("board/debian.toml needs libtss2-esys.so.0"), "{error}");
     }
 }
