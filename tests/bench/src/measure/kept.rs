@@ -67,7 +67,10 @@ pub fn api(bench: &mut Bench) -> Result<Vec<Metric>> {
     let mut extra = vec![(section, lines.to_owned())];
     extra.extend((0..RULES).map(|n| ("[[rules]]", rule(n))));
     let (conference, token) = (simulator.https_url(), "token-of-the-bench".to_owned());
-    let gateway = Gateway::start(&lab, &GatewayConfig { conference, ca, token, certificate: None, extra })?;
+    let gateway = Gateway::start(
+        &lab,
+        &GatewayConfig { conference, ca, token, certificate: None, extra, console: None, vendor_keys: None },
+    )?;
     let (api, at) = (Api::open(&lab, &gateway)?, gateway.admin.context("it is administered")?);
     let (mut same, mut other) = (Vec::new(), Vec::new());
     for round in 0..bench.effort.rounds {
