@@ -238,7 +238,7 @@ mod tests {
     fn what_is_no_rig_suite_or_option_is_told_with_what_there_is() {
         for line in ["", "toaster", "qemu toast", "qemu --fast"] {
             let error = wished(line).err().map(|error| error.to_string()).unwrap_or_default();
-            assert!(error.contains("smoke, console, faults"), "{line}: {error}");
+            assert!(error.contains("smoke, control, console, faults"), "{line}: {error}");
         }
         assert!(wished("qemu --help").unwrap().is_none());
     }

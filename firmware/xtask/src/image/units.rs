@@ -20,6 +20,7 @@ const EXPOSURE: &[(&str, f32)] = &[
     ("gantry-firewall-again.service", 3.0),
     ("gantry-apply@network.service", 5.5),
     ("gantry-settings.service", 5.5),
+    ("gantry-data-key.service", 2.0),
     ("gantry-forget.service", 2.5),
     ("gantry-forget-data.service", 2.5),
     ("gantry-stamping.service", 3.0),
