@@ -19,10 +19,12 @@ pub const MAX_BYTES: usize = 250;
 const COMPILED_BYTES: usize = 256 * 1024;
 /// Largest compiled search, in bytes: it goes through far longer texts than a pattern.
 const SEARCH_BYTES: usize = 64 * 1024;
-/// Largest compiled set of all patterns, in bytes.
-const SET_BYTES: usize = 64 * 1024 * 1024;
-/// Most memory one thread's search of the whole set may cache, in bytes.
-const SET_CACHE_BYTES: usize = 16 * 1024 * 1024;
+/// Parts that all patterns are searched in: a change of one pattern puts one part together anew, and each part is one search more.
+const PARTS: usize = 8;
+/// Largest compiled part, in bytes; parts are about equal, so that all together have about half as much as eight such.
+const PART_BYTES: usize = 16 * 1024 * 1024;
+/// Most memory one thread's search of a part may cache, in bytes.
+const PART_CACHE_BYTES: usize = 2 * 1024 * 1024;
 
 /// What an alias must look like, whole.
 #[derive(Clone)]
@@ -286,9 +288,17 @@ impl Pattern {
     }
 }
 
-/// All patterns at once, so that a thousand rules cost one search.
+/// All patterns at once, so that a thousand rules cost a few searches. Which part a pattern is in and where it stands there follow from
+/// itself alone: rules that come, go and change places leave the parts of all others as they are.
 #[derive(Debug, Clone)]
-pub(super) struct Patterns(RegexSet);
+pub(super) struct Patterns(Vec<Part>);
+
+#[derive(Debug, Clone)]
+struct Part {
+    set: RegexSet,
+    /// Which pattern of all each one is.
+    places: Vec<usize>,
+}
 
 impl Patterns {
     /// # Errors
@@ -297,24 +307,43 @@ impl Patterns {
         patterns: impl Iterator<Item = &'a Pattern>,
         before: Option<&Self>,
     ) -> Result<Self, PatternError> {
-        let sources: Vec<_> = patterns.map(|pattern| anchored(&pattern.source)).collect();
-        // Most changes of rules leave all patterns as they are, and a thousand take long to be put together.
-        if let Some(same) = before.filter(|before| before.0.patterns() == sources) {
-            return Ok(same.clone());
+        let mut parts = vec![Vec::new(); PARTS];
+        for (place, pattern) in patterns.enumerate() {
+            parts[part_of(&pattern.source)].push((anchored(&pattern.source), place));
         }
-        RegexSetBuilder::new(sources)
-            .unicode(false)
-            .size_limit(SET_BYTES)
-            .dfa_size_limit(SET_CACHE_BYTES)
-            .build()
-            .map(Self)
-            .map_err(|_| PatternError::TooLarge)
+        let parts = parts.into_iter().enumerate().map(|(index, mut all)| {
+            all.sort_unstable();
+            let (sources, places): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+            let known = before.and_then(|before| before.0.get(index));
+            let same = known.filter(|known| known.set.patterns() == sources).map(|known| known.set.clone());
+            Ok(Part { set: same.map_or_else(|| set(&sources), Ok)?, places })
+        });
+        Ok(Self(parts.collect::<Result<_, _>>()?))
     }
 
     /// Which of them match `text`, in their order.
     pub(super) fn matches(&self, text: &str) -> impl Iterator<Item = usize> + use<> {
-        self.0.matches(text.as_bytes()).into_iter()
+        let of = |part: &Part| {
+            let matches = part.set.matches(text.as_bytes()).into_iter();
+            matches.filter_map(|index| part.places.get(index).copied()).collect::<Vec<_>>()
+        };
+        let mut places: Vec<_> = self.0.iter().flat_map(of).collect();
+        places.sort_unstable();
+        places.into_iter()
     }
+}
+
+fn set(sources: &[String]) -> Result<RegexSet, PatternError> {
+    let mut builder = RegexSetBuilder::new(sources);
+    builder.unicode(false).size_limit(PART_BYTES).dfa_size_limit(PART_CACHE_BYTES);
+    builder.build().map_err(|_| PatternError::TooLarge)
+}
+
+/// FNV-1a: short, and the same in every release and on every box.
+fn part_of(source: &str) -> usize {
+    let mix = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    let hash = source.bytes().fold(0x811c_9dc5, mix);
+    (hash >> 16) as usize % PARTS
 }
 
 fn anchored(source: &str) -> String {

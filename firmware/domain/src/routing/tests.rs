@@ -213,3 +213,26 @@ fn p4_the_last_of_a_thousand_rules_is_found() {
     assert_eq!(taken(&router, &dialled("1234567890123@meet.example.com")), named("meet", "1234567890123"));
     assert_eq!(taken(&router, &dialled("T998-123456789@MEET.example.com")), named("tenant 998", "123456789"));
 }
+
+#[test]
+fn rules_that_change_places_or_patterns_route_as_if_all_were_read_anew() {
+    let tenants = |changed: usize, turned: bool| -> Vec<_> {
+        let rule = |n: usize| {
+            let prefix = if n == changed { "x" } else { "" };
+            let priority = u8::try_from(if turned { 200 - n % 200 } else { 1 + n % 200 }).unwrap();
+            rule(&format!("tenant {n}"), priority, &format!("{prefix}([0-9]{{6}})@t({n}|all)[.]m"), r"\1")
+        };
+        (0..300).map(rule).collect()
+    };
+    let mut before = router(tenants(7, false));
+    for (changed, turned) in [(7, true), (8, true), (8, false), (299, false)] {
+        let after = Router::after(Some(&before), tenants(changed, turned), Vec::new()).unwrap();
+        let anew = router(tenants(changed, turned));
+        for alias in
+            (0..300).map(|n| format!("123456@t{n}.m")).chain(["123456@tall.m".into(), "x123456@t8.m".into()])
+        {
+            assert_eq!(taken(&after, &dialled(&alias)), taken(&anew, &dialled(&alias)), "{alias}");
+        }
+        before = after;
+    }
+}
