@@ -10,7 +10,7 @@ from suites.conftest import put_in
 
 LOCATION = {"name": "head office", "networks": ["198.51.100.0/24"]}
 PLANTED = "a-token-that-was-planted-by-the-rig"
-STORE = "gatewayd/store/v1"
+STORE = "gatewayd/store/v2"
 
 
 @pytest.fixture(scope="module")

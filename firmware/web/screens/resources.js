@@ -5,6 +5,9 @@ import { words } from "../format.js";
 
 const address = { title: "Address", cell: (item) => item.address };
 
+/** A part of an id in which a slash divides two. */
+const part = (text) => text.replaceAll("%", "%25").replaceAll("/", "%2F");
+
 const external = (title, one, collection, intro) => collectionScreen({ title, one, collection, schema: "ExternalSystem", named: "name", columns: [address], intro });
 
 export const ACCESS_TOKENS = {
@@ -83,7 +86,8 @@ export const phonebook = collectionScreen({
   collection: "phonebook-entries",
   schema: "PhonebookEntry",
   named: "name",
-  id: (item) => (item.group ? `${item.group}/${item.name}` : item.name),
+  // As the API names an entry: a group of its own may have a slash, and so may a name without one.
+  id: (item) => (item.group ? `${part(item.group)}/${item.name}` : part(item.name)),
   columns: [{ title: "Group", cell: (item) => item.group ?? "" }, { title: "Aliases", cell: (item) => item.aliases.join(", "), wide: true }],
   intro: "Whom rooms can look up by LDAP and HTTPS.",
 });

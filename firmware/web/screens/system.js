@@ -27,6 +27,7 @@ function healthFacts(health) {
     "div",
     {},
     waits.length > 0 ? h("p", { class: "warn" }, `Waits for a restart of the gateway: ${waits.join(", ")}.`) : null,
+    health.unreadable_secrets.length > 0 ? h("p", { class: "bad" }, `Secrets that can\u2019t be opened any more; enter them anew: ${health.unreadable_secrets.map((one) => `${one.field} of ${one.resource}`).join(", ")}.`) : null,
     health.audit_trouble ? h("p", { class: "bad" }, `The audit log: ${health.audit_trouble}`) : null,
     facts([
       ["Calls", health.taking_calls ? `taking calls, ${health.calls} now` : `taking no new calls, ${health.calls} now`],

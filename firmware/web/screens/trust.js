@@ -58,12 +58,13 @@ function standing(api, kind, found, again) {
       ])
     : h("p", { class: "empty" }, kind.none);
   const late = chain && chain.state !== "good" ? h("p", { class: "trouble" }, chain.state === "expired" ? "It has expired." : `It ends in ${chain.days_left} days: have it renewed.`) : null;
+  const lost = found.unreadable_key ? h("p", { class: "trouble" }, `Its key can\u2019t be opened any more: ${found.unreadable_key}. Request and upload a new one.`) : null;
   const waits = found.pending_key ? h("p", {}, `A key (${found.pending_key}) waits for what is signed for it.`) : null;
   const warnings = found.warnings.map((warning) => h("p", { class: "trouble" }, warning));
   const buttons = [];
   if (found.pending_key && api.may("administrator")) buttons.push(button("Give up the waiting key", () => give(api, kind, `${kind.path}/pending-key`, again), { class: "small" }));
   if (chain && kind.removable && api.may("administrator")) buttons.push(button(`Remove the ${kind.title.toLowerCase()}`, () => give(api, kind, kind.path, again), { class: "danger small" }));
-  return [shown, late, waits, warnings, h("p", { class: "soft" }, `Keys on the disk are guarded by ${found.keys_sealed_by}.`), h("div", { class: "bar" }, buttons)];
+  return [shown, late, lost, waits, warnings, h("p", { class: "soft" }, `Keys on the disk are guarded by ${found.keys_sealed_by}.`), h("div", { class: "bar" }, buttons)];
 }
 
 async function give(api, kind, path, again) {
