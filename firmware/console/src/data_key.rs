@@ -4,8 +4,8 @@
 //!  32 random bytes ─TPM seals─▶ /var/lib/gantry/data-key.sealed       once
 //!                                  └─TPM opens─▶ /run/gantry-keys/gantry.data-key ─service manager─▶ gatewayd      at each start
 //! ```
-//! It is bound to the TPM and to no measurement (PCR): what the firmware measures changes with each of its updates, and a box that
-//! forgets its tokens is one that somebody must drive to. That nothing but a signed release asks the TPM is Secure Boot's and verity's part.
+//! It is bound to the TPM and to nothing that is measured at a start: what the firmware measures changes with each of its updates, and a box
+//! that forgets its tokens is one that somebody must drive to. That nothing but a signed release asks the TPM is Secure Boot's and verity's part.
 //!
 //! A TPM that is broken or was changed makes this fail, and the sealed key stays as it is; the gateway starts without it and tells of it.
 
@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 
 /// What the key is called where it is given to the gateway; a key that was sealed under another name does not open.
 const NAME: &str = "gantry.data-key";
+/// The register (PCR) it is bound to: 16 is for debugging, and nothing measures into it (TCG PC Client Platform Firmware Profile 3.3.4). Systemd 252
+/// seals to no register at all, but does not open that again.
+const REGISTER: &str = "16";
 /// Most of a sealed key, in bytes.
 const SEALED_BYTES: usize = 16 * 1024;
 /// Longest wait for the kernel's driver once firmware says that there is a TPM.
@@ -82,7 +85,7 @@ fn creds(places: &Places, verb: &str, given: &str) -> Result<String> {
     let mut command = Command::new(&program);
     command.arg(verb).arg(format!("--name={NAME}"));
     if verb == "encrypt" {
-        command.args(["--with-key=tpm2", "--tpm2-pcrs="]);
+        command.arg("--with-key=tpm2").arg(format!("--tpm2-pcrs={REGISTER}"));
     }
     command.args(["-", "-"]).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().with_context(|| program.display().to_string())?;

@@ -38,7 +38,7 @@ fn plant(api: &Api) -> Result<()> {
     api.ask("POST", "/registrar-devices", Some(&board))?;
     let looked_up = json!({ "user": "room", "password": phonebook, "https": "/phonebook" });
     api.ask("PUT", "/settings/phonebook", Some(&looked_up))?;
-    api.ask("PUT", "/users/vera", Some(&json!({ "password": user, "role": "viewer" })))?;
+    api.ask("PUT", "/users/vera", Some(&json!({ "name": "vera", "password": user, "role": "viewer" })))?;
     Ok(())
 }
 
