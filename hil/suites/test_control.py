@@ -51,6 +51,7 @@ def test_what_was_acknowledged_is_there_after_a_power_cut(web: Web, box: GantryS
     web.ask("PATCH", "/access-tokens/rig", {"value": PLANTED})
     box.transition(Status.off)
     assert box.disk is not None
+    box.disk.replay()
 
     copy = box.disk.read("gatewayd/gantry.toml")
     assert "head office" in copy

@@ -36,10 +36,15 @@ pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 
 /// Puts `bytes` in the place of whatever is at `path`; when this returns, they are on the disk.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_for(path, bytes, PRIVATE)
+}
+
+/// The same for a file that others may have, as `mode` and the process's mask say.
+pub(crate) fn replace_for(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let new = path.with_extension("new");
     // Left by a power cut, perhaps; its mode need not be ours.
     remove(&new)?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(&new)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&new, path)?;

@@ -8,7 +8,7 @@
 //! ```
 
 pub mod data_key;
-mod files;
+pub(crate) mod files;
 pub mod gateway_token;
 pub mod key_store;
 mod own_key;

@@ -25,6 +25,7 @@ pub use standing::Standing;
 use migration::Migration;
 use secrets::Parted;
 
+use crate::certificates::files;
 use crate::configuration::audit::Trail;
 use domain::alarm::Fact;
 use domain::api::Kind;
@@ -45,6 +46,9 @@ use tokio::sync::watch;
 const CHANGED: (&str, &str) = ("box", "changed");
 /// Who does what nobody asked for.
 pub const BOX: &str = "box";
+
+/// The copy is for the packet filter and the box's set-up, who are of the same group.
+const COPY_MODE: u32 = 0o640;
 
 /// The configuration and its keeping.
 pub struct Configuration {
@@ -144,13 +148,11 @@ impl Configuration {
         let Some(path) = &self.copy else { return };
         let (_, documents) = self.store.all();
         let (documents, _) = joined(&documents, &self.secrets);
-        let beside = path.with_extension("new");
         let text = render(&documents);
         if std::fs::read_to_string(path).is_ok_and(|before| before == text) {
             return;
         }
-        let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
-        if let Err(error) = written {
+        if let Err(error) = files::replace_for(path, text.as_bytes(), COPY_MODE) {
             tracing::error!(%error, path = %path.display(), "the copy of the configuration could not be written; ports stay as they were");
         }
     }
