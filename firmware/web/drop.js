@@ -18,6 +18,16 @@ export function dropped({ label, placeholder, most, what, rows = 5 }) {
   };
   file.addEventListener("change", () => take(file.files[0]));
   const node = h("div", { class: "drop" }, h("label", { for: id }, label), input, file, h("label", { for: file.id, class: "button" }, "Read a file"), told);
+  takesDrops(node, ({ files }) => take(files[0]));
+  const clear = () => {
+    input.value = "";
+    say(told, "");
+  };
+  return { node, input, read: () => input.value, clear };
+}
+
+/** Has `take` get what is dropped on `node`. */
+export function takesDrops(node, take) {
   node.addEventListener("dragover", (event) => {
     event.preventDefault();
     node.classList.add("over");
@@ -26,11 +36,6 @@ export function dropped({ label, placeholder, most, what, rows = 5 }) {
   node.addEventListener("drop", (event) => {
     event.preventDefault();
     node.classList.remove("over");
-    take(event.dataTransfer.files[0]);
+    take(event.dataTransfer);
   });
-  const clear = () => {
-    input.value = "";
-    say(told, "");
-  };
-  return { node, input, read: () => input.value, clear };
 }

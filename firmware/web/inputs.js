@@ -1,6 +1,7 @@
 // One input for each sort of field: `{ node, read(), write(value), input }`. What is left empty reads as `undefined`.
 
 import { freshId, h, say } from "./dom.js";
+import { takesDrops } from "./drop.js";
 import { words } from "./format.js";
 
 /** Largest file that is read into a field, in bytes. */
@@ -130,17 +131,9 @@ function secret(common) {
   };
   file.addEventListener("change", () => take(file.files[0]));
   const node = h("div", { class: "drop" }, input, file, pick, told);
-  node.addEventListener("dragover", (event) => {
-    event.preventDefault();
-    node.classList.add("over");
-  });
-  node.addEventListener("dragleave", () => node.classList.remove("over"));
-  node.addEventListener("drop", (event) => {
-    event.preventDefault();
-    node.classList.remove("over");
-    const [dropped] = event.dataTransfer.files;
-    if (dropped) take(dropped);
-    else input.value = event.dataTransfer.getData("text/plain").trim();
+  takesDrops(node, (data) => {
+    if (data.files[0]) take(data.files[0]);
+    else input.value = data.getData("text/plain").trim();
   });
   const write = (value, kept) => {
     input.value = value ?? "";

@@ -1,7 +1,7 @@
 // The box under the gateway: how it is, part by part; its settings, which come back by themselves if nobody confirms them; and what is done to it.
 // What changes something takes the console's password: it is asked for once, and kept for as long as this screen is open.
 
-import { button, download, facts, fill, freshId, h, place, table } from "../dom.js";
+import { button, download, facts, fill, freshId, h, place, say, table } from "../dom.js";
 import { ask, notice, trouble } from "../notices.js";
 import { problemList } from "../resource.js";
 
@@ -95,7 +95,7 @@ function onMyWord(context) {
 function acts(api, context) {
   const word = onMyWord(context);
   const told = h("div");
-  const say = (answer) => notice(answer.rows.map((row) => row.value).join("; "));
+  const done = (answer) => notice(answer.rows.map((row) => row.value).join("; "));
   const doing = (text, wanted) => button(text, async () => {
     fill(told);
     try {
@@ -104,7 +104,7 @@ function acts(api, context) {
       fill(told, problemList(problem));
     }
   }, { class: wanted.kind ?? null });
-  const simple = (path, more = {}) => async (password) => say(await api.post(path, { password, ...more }));
+  const simple = (path, more = {}) => async (password) => done(await api.post(path, { password, ...more }));
   const bundle = async (password) => {
     download("gantry-support.tar", "application/x-tar", await api.file("/box:support-bundle", { password }));
     notice("The support bundle is made; no secret is in it.");
@@ -164,7 +164,16 @@ async function settings(part, api, context, word = onMyWord(context)) {
     notice(rows.map((row) => row.value).join("; "));
     await show();
   } }).catch((problem) => fill(told, problemList(problem)));
-  fill(stage, staged(found, may, step));
+  const left = h("p");
+  fill(stage, staged(found, may, step, left));
+  // It counts down, and when it went by itself the settings are those from before.
+  clearInterval(part.watch);
+  part.watch = setInterval(async () => {
+    const now = await api.get("/box").catch(() => found);
+    if (stageOf(now) !== stageOf(found)) await show();
+    else say(left, leftOf(now));
+  }, LOOK);
+  context.signal.addEventListener("abort", () => clearInterval(part.watch));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     fill(told);
@@ -188,14 +197,16 @@ async function settings(part, api, context, word = onMyWord(context)) {
   );
 }
 
+const leftOf = (found) => (stageOf(found) === "on-trial" ? `It is in force, on trial for ${found.stage["on-trial"]} s more.` : "It is written down, and not in force yet.");
+
 /** Where a change is, and what can be done with it. */
-function staged(found, may, step) {
+function staged(found, may, step, left) {
   const where = stageOf(found);
   if (where === "standing") return [];
   const lines = h("ul", {}, found.difference.map((line) => h("li", {}, line)));
-  const left = where === "on-trial" ? `It is in force, on trial for ${found.stage["on-trial"]} s more.` : "It is written down, and not in force yet.";
+  say(left, leftOf(found));
   const steps = where === "on-trial"
     ? [button("Let it stand", step("/box/settings:confirm", "Let it stand?"), { class: "main" }), button("Go back", step("/box/settings:take-back", "Go back?"))]
     : [button("Put it in force, on trial", step("/box/settings:apply", "Put it in force?", h("p", {}, "If this page is not reachable afterwards, wait two minutes.")), { class: "main" }), button("Forget it", step("/box/settings:discard", "Forget it?"))];
-  return h("section", { class: "card" }, h("h2", {}, "A change waits"), h("p", {}, left), lines, may ? h("div", { class: "bar" }, steps) : null);
+  return h("section", { class: "card" }, h("h2", {}, "A change waits"), left, lines, may ? h("div", { class: "bar" }, steps) : null);
 }
