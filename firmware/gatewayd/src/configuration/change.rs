@@ -8,7 +8,7 @@ use domain::alarm::Health;
 use domain::api::Kind;
 use domain::appliance::audit::Act;
 use domain::config::Config;
-use domain::config::documents::Wrong;
+use domain::config::documents::{Document, Wrong};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -59,8 +59,18 @@ pub type Bounds<'b> = &'b (dyn Fn(&Config, &Config) -> Result<(), Vec<Wrong>> + 
 enum Checked {
     /// It does not touch the configuration.
     Same,
-    /// It makes this of it, with these warnings, and these secrets can't be opened.
-    Config(Box<Config>, Vec<Wrong>, BTreeSet<SecretPlace>),
+    /// It makes this of it.
+    Config(Box<Made>),
+}
+
+/// What a change makes of the configuration.
+struct Made {
+    config: Config,
+    warnings: Vec<Wrong>,
+    /// All documents, secrets included, for the copy.
+    documents: Vec<Document>,
+    /// Secrets that can't be opened.
+    unreadable: BTreeSet<SecretPlace>,
 }
 
 impl Configuration {
@@ -138,7 +148,7 @@ impl Configuration {
             config.unreadable = named(&unreadable);
             bounds(&before, &config)?;
             readable(&config)?;
-            Ok::<_, Vec<Wrong>>(Checked::Config(Box::new(config), warnings, unreadable))
+            Ok::<_, Vec<Wrong>>(Checked::Config(Box::new(Made { config, warnings, documents, unreadable })))
         });
         if let Err(Unchanged::Store(ChangeError::Disk(error))) = &made {
             self.disk(Health::Bad { why: format!("the last change could not be kept: {error}") });
@@ -151,10 +161,11 @@ impl Configuration {
         }));
         let warnings = match checked {
             Checked::Same => Vec::new(),
-            Checked::Config(config, warnings, unreadable) => {
-                self.current.send_replace(Arc::new(*config));
+            Checked::Config(made) => {
+                let Made { config, warnings, documents, unreadable } = *made;
+                self.current.send_replace(Arc::new(config));
                 self.unread(unreadable);
-                self.write_copy();
+                self.write_copy(&documents);
                 warnings
             }
         };

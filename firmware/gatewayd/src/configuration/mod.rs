@@ -139,16 +139,15 @@ impl Configuration {
     #[must_use]
     pub fn with_copy(mut self, path: PathBuf) -> Self {
         self.copy = Some(path);
-        self.write_copy();
+        let (_, documents) = self.store.all();
+        self.write_copy(&joined(&documents, &self.secrets).0);
         self
     }
 
     /// Whoever reads the copy sees an old one or a new one, whole; one that says the same stays, so that nobody who watches it is woken.
-    fn write_copy(&self) {
+    fn write_copy(&self, documents: &[Document]) {
         let Some(path) = &self.copy else { return };
-        let (_, documents) = self.store.all();
-        let (documents, _) = joined(&documents, &self.secrets);
-        let text = render(&documents);
+        let text = render(documents);
         if std::fs::read_to_string(path).is_ok_and(|before| before == text) {
             return;
         }
