@@ -104,11 +104,13 @@ impl Secrets {
     pub fn join(&self, kind: Kind, name: &str, body: &mut Value, documents: &Documents) -> Vec<SecretPlace> {
         let mut unreadable = Vec::new();
         for (place, plain) in self.of(kind, name, documents) {
-            let Some(secret) = plain.clone().or_else(|| self.stand_in(&place)) else { continue };
-            if let Some(fields) = body.as_object_mut() {
+            let is_open = plain.is_some();
+            if let (Some(secret), Some(fields)) =
+                (plain.or_else(|| self.stand_in(&place)), body.as_object_mut())
+            {
                 fields.insert(place.field.to_owned(), Value::String(secret));
             }
-            if plain.is_none() {
+            if !is_open {
                 unreadable.push(place);
             }
         }
