@@ -79,6 +79,8 @@ impl Checks {
             let pause = PAUSE.as_secs();
             return Err(Sort::TooMany.because(format!("the plan was checked just now; wait {pause} s")));
         }
+        // Whoever hangs up meanwhile has asked, too.
+        *last = Some(Instant::now());
         let told = self.servers.ask(&wanted).await;
         *last = Some(Instant::now());
         Ok(wanted.iter().zip(&told).map(|(wanted, live)| checked(wanted, live)).collect())
