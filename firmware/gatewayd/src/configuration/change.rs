@@ -165,7 +165,9 @@ impl Configuration {
                 let Made { config, warnings, documents, unreadable } = *made;
                 self.current.send_replace(Arc::new(config));
                 self.unread(unreadable);
-                self.write_copy(&documents);
+                if let Some(copy) = &self.copy {
+                    copy.follow(documents);
+                }
                 warnings
             }
         };

@@ -10,6 +10,7 @@
 mod archive;
 mod audit;
 mod change;
+mod copy;
 mod migration;
 mod secrets;
 mod standing;
@@ -22,16 +23,16 @@ pub use change::{Bounds, Change, Done, NotDone};
 pub use secrets::{SecretPlace, Secrets};
 pub use standing::Standing;
 
+use copy::Copy;
 use migration::Migration;
 use secrets::Parted;
 
-use crate::certificates::files;
 use crate::configuration::audit::Trail;
 use domain::alarm::Fact;
 use domain::api::Kind;
 use domain::appliance::audit::{Act, Line};
 use domain::appliance::instant::UnixTime;
-use domain::config::documents::{Document, Wrong, is_copy, render, split};
+use domain::config::documents::{Document, Wrong, is_copy, split};
 use domain::config::schema::SCHEMA;
 use domain::config::{Config, Problems};
 use serde_json::Value;
@@ -47,9 +48,6 @@ const CHANGED: (&str, &str) = ("box", "changed");
 /// Who does what nobody asked for.
 pub const BOX: &str = "box";
 
-/// The copy is for the packet filter and the box's set-up, who are of the same group.
-const COPY_MODE: u32 = 0o640;
-
 /// The configuration and its keeping.
 pub struct Configuration {
     store: Store,
@@ -59,7 +57,7 @@ pub struct Configuration {
     /// What the daemon was started with.
     started: Arc<Config>,
     /// Where a copy without secrets is written after each change, for the packet filter and tools.
-    copy: Option<PathBuf>,
+    copy: Option<Copy>,
     standing: watch::Sender<Standing>,
     /// What there was to be told when it was opened.
     found: Vec<Fact>,
@@ -138,22 +136,9 @@ impl Configuration {
     /// Writes a copy without secrets to `path`, now and after each change.
     #[must_use]
     pub fn with_copy(mut self, path: PathBuf) -> Self {
-        self.copy = Some(path);
         let (_, documents) = self.store.all();
-        self.write_copy(&joined(&documents, &self.secrets).0);
+        self.copy = Some(Copy::new(path, &joined(&documents, &self.secrets).0));
         self
-    }
-
-    /// Whoever reads the copy sees an old one or a new one, whole; one that says the same stays, so that nobody who watches it is woken.
-    fn write_copy(&self, documents: &[Document]) {
-        let Some(path) = &self.copy else { return };
-        let text = render(documents);
-        if std::fs::read_to_string(path).is_ok_and(|before| before == text) {
-            return;
-        }
-        if let Err(error) = files::replace_for(path, text.as_bytes(), COPY_MODE) {
-            tracing::error!(%error, path = %path.display(), "the copy of the configuration could not be written; ports stay as they were");
-        }
     }
 
     /// Whether something in `folder`, where the stores of all releases are, may be sealed by the key before: in the store of this release,
