@@ -121,8 +121,12 @@ fn net_snmp_refuses_a_wrong_password_and_then_takes_the_right_one() {
 
 #[test]
 fn the_mib_translates_every_number_that_is_sent() {
+    // Net-SNMP tells of each folder that it makes for itself.
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("cert_indexes")).expect("made");
     let translate = |arguments: &[&str]| {
         let output = Command::new("snmptranslate")
+            .env("SNMP_PERSISTENT_DIR", folder.path())
             .args(["-M", &mibs(), "-m", "GANTRY-MIB", "-Pew"])
             .args(arguments)
             .output()
