@@ -143,8 +143,14 @@ impl Documents {
             let leaving: BTreeSet<&Place> = moves.values().flatten().map(|(from, _)| from).collect();
             let mut taken = BTreeSet::new();
             let free = |to: &Place| !self.0.contains_key(to) || leaving.contains(to);
+            // Secrets that nobody's document goes with would be taken for those of whoever comes there.
+            let lone = |to: &Place| {
+                let mut there = self.with_secrets(collection, &to.id, "").into_iter().skip(1);
+                to.collection == collection && there.any(|(secret, _)| !leaving.contains(&secret))
+            };
             let blocked = moves.iter().find(|(_, group)| {
-                !group.iter().all(|(_, to)| free(to) && to.id.len() <= ID_BYTES && taken.insert(to.clone()))
+                let fits = |to: &Place| free(to) && !lone(to) && to.id.len() <= ID_BYTES;
+                !group.iter().all(|(_, to)| fits(to) && taken.insert(to.clone()))
             });
             let Some(blocked) = blocked.map(|(id, _)| id.clone()) else { break };
             // Whoever stays may be in the way of others.
