@@ -141,6 +141,20 @@ impl Gateway {
         result.with_context(|| format!("last status: {:#}", self.status().unwrap_or_default()))
     }
 
+    /// Waits until the only caller, who is in no meeting yet, was sent so many packets of sound, of 20 ms each.
+    ///
+    /// # Errors
+    /// After `limit`.
+    pub async fn wait_spoken(&self, packets: u64, limit: Duration) -> Result<Value> {
+        let enough = |status: &Value| {
+            let streams =
+                status["live"]["unrouted"][0]["legs"][0]["streams"].as_array().into_iter().flatten();
+            let mut sound = streams.filter(|one| one["kind"] == "audio" && one["direction"] == "send");
+            sound.any(|sound| sound["packets"].as_u64().is_some_and(|sent| sent >= packets))
+        };
+        self.wait_status("so much of the voice", limit, enough).await
+    }
+
     /// Waits until nothing of any call is left: no ports, dialogs, sessions, sources or sinks.
     ///
     /// # Errors

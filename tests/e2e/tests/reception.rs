@@ -101,16 +101,7 @@ async fn p5_a_room_sees_and_hears_the_reception_keys_the_id_and_meets_the_person
     ensure!(prompted["live"]["unrouted"][0]["state"] == "in the reception", "{prompted:#}");
     ensure!(scene.simulator().participants(MEETING).len() == 1, "nobody but the person is in the meeting");
     // The voice lasts about eight seconds; half of it, in packets of 20 ms, is heard before a key cuts it short.
-    let spoken_packets = |status: &Value| {
-        let streams =
-            status["live"]["unrouted"][0]["legs"][0]["streams"].as_array().cloned().unwrap_or_default();
-        let sound = streams.iter().find(|s| s["kind"] == "audio" && s["direction"] == "send");
-        sound.and_then(|sound| sound["packets"].as_u64()).unwrap_or_default()
-    };
-    scene
-        .gateway
-        .wait_status("four seconds of the voice", PATIENCE, |status| spoken_packets(status) >= 200)
-        .await?;
+    scene.gateway.wait_spoken(200, PATIENCE).await?;
     keys(&scene, &mut room, MEETING).await?;
     sees(&scene, &mut room, "welcome", 4_000).await?;
     room.press("#")?;
@@ -233,18 +224,23 @@ async fn p5_digits_by_rfc_4733_reach_the_meeting() -> Result<()> {
     Ok(())
 }
 
-/// P5
-#[tokio::test(flavor = "multi_thread")]
-async fn p5_digits_by_info_reach_the_meeting_and_a_star_corrects_them() -> Result<()> {
-    let bench = Bench::new("reception-info", "", SceneConfig::default()).await?;
-    let wrong_first = format!("{}9*{}#", &MEETING[..4], &MEETING[4..]);
+/// Keys by INFO, from the second request of the dialog on.
+fn informed(keys: &str) -> Vec<String> {
     let press = |(cseq, key): (u32, char)| {
         let body = format!(
             "Content-Type: application/dtmf-relay\nContent-Length: [len]\n\nSignal={key}\nDuration=160\n"
         );
         [in_dialog("INFO", cseq, &body), sipp::expect(200)]
     };
-    let keys: Vec<String> = (2..).zip(wrong_first.chars()).flat_map(press).collect();
+    (2..).zip(keys.chars()).flat_map(press).collect()
+}
+
+/// P5
+#[tokio::test(flavor = "multi_thread")]
+async fn p5_digits_by_info_reach_the_meeting_and_a_star_corrects_them() -> Result<()> {
+    let bench = Bench::new("reception-info", "", SceneConfig::default()).await?;
+    let wrong_first = format!("{}9*{}#", &MEETING[..4], &MEETING[4..]);
+    let keys = informed(&wrong_first);
     let script = bench.dials("0", "a=sendrecv", &keys, None)?;
     bench.reaches_the_meeting(script).await.map(drop)
 }
@@ -284,6 +280,33 @@ async fn p5_three_wrong_tries_end_politely() -> Result<()> {
     let goodbye = spoken(&heard, heard.seconds() - 6.0, heard.seconds());
     ensure!(goodbye > 30, "the goodbye is heard in {goodbye} tenths of a second");
     Ok(())
+}
+
+/// P5: who tries ids without end, call by call, is a guesser.
+#[tokio::test(flavor = "multi_thread")]
+async fn p5_who_keys_wrong_ids_and_hangs_up_before_its_tries_are_over_is_blocked_as_a_guesser() -> Result<()>
+{
+    let defence = ("[defence]", "allow = []\noffences = 5\n".to_owned());
+    let gateway = [reception(""), vec![defence]].concat();
+    let scene = Scene::set("reception-guesser", SceneConfig { gateway, ..SceneConfig::default() }).await?;
+    let offer = sipp::sound_only(1, HERE, "[media_port]", "0", "a=sendrecv");
+    let blocked = |status: &Value| status["blocked"][0]["why"] == "wrong aliases";
+    // Who only hangs up has guessed nothing. Of the others the last call has the fifth wrong id, and is heard no more.
+    let calls = [""; 5].into_iter().chain(["12#34#"; 2]).chain(["56#"]);
+    for (call, keys) in calls.enumerate() {
+        ensure!(!blocked(&scene.gateway.status()?), "blocked before call {call}");
+        let begin = [
+            sipp::invite_with("gmeet", "example.com", "Supported: timer", &offer),
+            sipp::expect_final(200),
+            in_dialog("ACK", 1, &with_description("")),
+        ];
+        let keys = informed(keys);
+        let end = [in_dialog("BYE", 9, &with_description(""))];
+        let script = sipp::scenario(&[&begin[..], &keys, &end[..]].concat());
+        let name = format!("script-{call}");
+        Sipp::start(&scene.lab, &name, &script, scene.gateway.udp, &[])?.finish(PATIENCE)?;
+    }
+    scene.gateway.wait_status("it is blocked", PATIENCE, blocked).await.map(drop)
 }
 
 /// P5

@@ -80,8 +80,11 @@ impl Call {
     /// Turns the visit, and does what it wants.
     pub(super) fn visit(&mut self, now: Instant, input: Input, out: Out<'_>) {
         let Some(guest) = &mut self.guest else { return };
-        let mut wanted = None;
+        let (mut wanted, before) = (None, guest.visit.wrong_entries());
         guest.visit.step(now, input, |Output::Effect(effect)| wanted = Some(effect));
+        if guest.visit.wrong_entries() > before {
+            out(Output::Event(CallEvent::WrongEntry));
+        }
         match wanted {
             Some(Effect::Route(alias)) => self.dial(now, &alias, out),
             Some(Effect::End(cause)) => self.end(now, cause, out),

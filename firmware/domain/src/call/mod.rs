@@ -118,6 +118,8 @@ pub enum CallEvent {
         /// What the alias became.
         meeting: String,
     },
+    /// What its caller keyed in a reception leads nowhere.
+    WrongEntry,
     /// It is in this state now.
     State(State),
     /// It is over, in every part; told once, last of all.

@@ -162,6 +162,12 @@ impl Visit {
         self.desk.as_ref()
     }
 
+    /// How many entries were wrong so far.
+    #[must_use]
+    pub const fn wrong_entries(&self) -> u8 {
+        self.wrong
+    }
+
     /// Whether keys are taken now.
     #[must_use]
     pub fn listens(&self) -> bool {

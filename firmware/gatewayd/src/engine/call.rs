@@ -46,6 +46,8 @@ pub struct Call {
     span: Span,
     /// When its INVITE came.
     pub began: Instant,
+    /// What its caller keyed in vain and nobody has counted yet.
+    pub wrong_entries: u32,
     /// How it ended, once it did.
     pub ended: Option<Cause>,
 }
@@ -117,6 +119,7 @@ impl Call {
             outputs: Vec::new(),
             span: tracing::info_span!("call", %id),
             began: now,
+            wrong_entries: 0,
             ended: None,
         }
     }
@@ -368,6 +371,10 @@ impl<F: FnMut(Wish)> Turn<'_, F> {
                 if let Some(rule) = self.call.machine.rule() {
                     self.call.caller.set_policy(rule, &self.call.machine.config().sip);
                 }
+            }
+            CallEvent::WrongEntry => {
+                info!("what was keyed leads nowhere");
+                self.call.wrong_entries += 1;
             }
             CallEvent::State(state) => info!(%state, "call"),
             CallEvent::Ended { cause, during } => {

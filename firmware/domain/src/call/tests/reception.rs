@@ -77,6 +77,7 @@ fn p5_three_wrong_tries_end_politely_and_a_meeting_that_is_not_known_is_one_of_t
     let mut bench = received();
     keys(&mut bench, "99#");
     assert_eq!(shown(&bench), Some((Prompt::TryAgain, String::new())), "no rule takes it");
+    assert!(bench.events().contains(&CallEvent::WrongEntry), "it is told, whatever the caller does next");
     for tries in 2..=3 {
         keys(&mut bench, "1234567890123#");
         assert_eq!(joined(&mut bench).len(), 1);
@@ -102,6 +103,8 @@ fn p5_a_second_try_reaches_the_meeting() {
     assert_eq!(joined(&mut bench), ["1234567890120", "1234567890123"]);
     bench.leg(CONFERENCE, LegEvent::Connected);
     assert_eq!(bench.call.state(), State::Connected);
+    let wrong = bench.events().into_iter().filter(|event| *event == CallEvent::WrongEntry).count();
+    assert_eq!(wrong, 1, "the first is told, though the second was right");
 }
 
 /// P5

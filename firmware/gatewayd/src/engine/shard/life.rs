@@ -186,6 +186,11 @@ impl Shard {
             slot.stood = true;
             self.parts.sip.call_began(slot.from.0);
         }
+        // Whatever becomes of the call: who keys id after id is a guesser, though the last one is right.
+        for _ in 0..std::mem::take(&mut slot.call.wrong_entries) {
+            let (remote, transport) = slot.from;
+            self.parts.sip.offended(now, remote, transport, Offence::WrongAlias);
+        }
         if let Some(cause) = slot.call.ended {
             return self.forget(now, id, cause);
         }
@@ -218,9 +223,12 @@ impl Shard {
         if std::mem::replace(&mut self.room, Room::Left) == Room::None {
             self.tell_room(Health::Good);
         }
+        // What was keyed in a reception was counted when it was keyed.
+        let guessed = matches!(cause.kind, Kind::NoRoute | Kind::MeetingNotFound)
+            && slot.call.machine().reception().is_none();
         if slot.stood {
             self.parts.sip.call_ended(slot.from.0);
-        } else if matches!(cause.kind, Kind::NoRoute | Kind::MeetingNotFound) {
+        } else if guessed {
             let (remote, transport) = slot.from;
             self.parts.sip.offended(now, remote, transport, Offence::WrongAlias);
         }
