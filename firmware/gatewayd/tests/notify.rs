@@ -61,15 +61,18 @@ impl Rig {
     }
 }
 
-fn start(receivers: &str, folder: &Path) -> AlarmsHandle {
+fn config(receivers: &str) -> Arc<Config> {
     let text = format!("[gateway]\ndomains = [\"meet.example.com\"]\n{receivers}");
-    let config = Arc::new(Config::parse("test", &text).unwrap_or_else(|problems| panic!("{problems}")));
+    Arc::new(Config::parse("test", &text).unwrap_or_else(|problems| panic!("{problems}")))
+}
+
+fn start(receivers: &str, folder: &Path) -> AlarmsHandle {
     // What this machine shows of itself is of no interest here.
     let place = |name: &str| folder.join(name);
     let state = Some(folder.to_owned());
     let places =
         Places { state, disk: None, sys: place("sys"), run: place("run"), reasons: place("reasons.jsonl") };
-    alarms::start(&config, places, Seed([7; 32])).expect("alarms")
+    alarms::start(&config(receivers), places, Seed([7; 32])).expect("alarms")
 }
 
 fn bug(number: usize) -> Fact {
@@ -102,8 +105,7 @@ fn p17_an_alarm_about_what_was_taken_out_of_the_configuration_ends() {
         let health = Health::Bad { why: "nobody answers".into() };
         alarms.teller().tell(Fact::MeetingService { connector: "meet".into(), health });
         assert_eq!(notices.recv().await.expect("a notice").change, Change::Raised);
-        let text = "[gateway]\ndomains = [\"meet.example.com\"]\n";
-        alarms.configure(Arc::new(Config::parse("test", text).expect("good"))).await;
+        alarms.configure(config("")).await;
         assert_eq!(notices.recv().await.expect("a notice").change, Change::Cleared);
         assert!(alarms.list().is_empty(), "{:?}", alarms.list());
     });
@@ -230,6 +232,32 @@ fn p17_a_receiver_that_goes_on_failing_is_an_alarm_once_until_it_takes_what_wait
         for seq in 1..=3 {
             assert_eq!(server.post().await.json()["seq"], seq);
         }
+    });
+}
+
+/// P17
+#[test]
+fn p17_a_receiver_whose_address_is_mended_gets_what_waited_and_one_that_is_taken_out_hears_no_more() {
+    run(async {
+        let authority = Authority::new();
+        let mut server = HookServer::start(&authority, &[200]).await;
+        let there = hook(&server, &authority);
+        let mut rig = Rig::new(&there.replace(&format!("127.0.0.1:{}", server.port), "127.0.0.1:1"));
+        rig.tell(bug(1));
+        rig.heard(AlarmKind::InternalError, Change::Raised).await;
+        rig.alarms.configure(config(&there)).await;
+        assert_eq!(server.post().await.json()["data"]["instance"], "part 1");
+        // The same again changes nothing.
+        rig.alarms.configure(config(&there)).await;
+        rig.tell(bug(2));
+        assert_eq!(server.post().await.json()["data"]["instance"], "part 2");
+        rig.alarms.configure(config("")).await;
+        assert_eq!(rig.alarms.receivers().await, []);
+        rig.tell(bug(3));
+        while rig.heard(AlarmKind::InternalError, Change::Raised).await.alarm.instance != "part 3" {}
+        rig.alarms.configure(config(&there)).await;
+        rig.tell(bug(4));
+        assert_eq!(server.post().await.json()["data"]["instance"], "part 4");
     });
 }
 

@@ -13,7 +13,7 @@ pub(crate) mod probe;
 pub(crate) mod watch;
 
 use crate::net::https::LocalPorts;
-use crate::notify::{Figures, Node, Sinks};
+use crate::notify::{Figures, Sinks};
 use anyhow::{Context, Result};
 use base::machine::Output;
 use base::{Machine, Seed};
@@ -166,7 +166,7 @@ impl AlarmsHandle {
         told.await.unwrap_or_default()
     }
 
-    /// Watches what `config` names from now on; alarms about what it names no more end. Receivers stay as they were started.
+    /// Watches what `config` names from now on and tells whom it names; alarms about what it names no more end.
     pub async fn configure(&self, config: Arc<Config>) {
         // Alarms that are gone watch nothing.
         drop(self.sender.send(Message::Configure(config)).await);
@@ -252,8 +252,8 @@ impl Keeper {
             let teller = teller.clone();
             move |fact| teller.tell(fact)
         };
-        let sinks = Sinks::start(&config.notify, &node, &ports, seed, tell);
-        announce(config, &node);
+        let mut sinks = Sinks::new(node, Arc::clone(&ports), seed, tell);
+        sinks.configure(&config.notify);
         Self {
             alarms: Alarms::restore(saved),
             wake: None,
@@ -300,6 +300,7 @@ impl Keeper {
             Message::Receivers(answer) => drop(answer.send(self.sinks.figures())),
             Message::Configure(config) => {
                 self.probe = Probe::new(&config, &self.ports, &self.teller);
+                self.sinks.configure(&config.notify);
                 self.watch.configure(config);
                 self.look();
             }
@@ -350,13 +351,6 @@ impl Keeper {
             Err(error) => Health::Bad { why: format!("alarms are not kept over a restart: {error:#}") },
         };
         self.teller.tell(Fact::Store { name: "alarms".into(), health });
-    }
-}
-
-/// Stations must be told by which name they know the box.
-fn announce(config: &Config, Node { name, engine, boots, .. }: &Node) {
-    for sink in &config.notify {
-        info!(receiver = sink.name, node = name, %engine, boots, "is told of alarms");
     }
 }
 

@@ -6,7 +6,8 @@
 //!                    Fact::Delivery ◀── three in a row ─┘  └─ waits longer with each failure
 //! ```
 //! Each receiver has a queue and a task of its own, so none holds up another. A notice is tried until it is taken; when too many wait the
-//! oldest are dropped and counted. Nobody hears of a datagram that is lost on its way.
+//! oldest are dropped and counted. Nobody hears of a datagram that is lost on its way. A receiver that is set otherwise keeps what waits for
+//! it: whoever mends an address loses nothing.
 
 mod backoff;
 mod queue;
@@ -20,16 +21,18 @@ pub use webhook::SIGNATURE;
 use crate::net::https::LocalPorts;
 use backoff::Backoff;
 use base::Seed;
-use domain::alarm::{Fact, Health, Level, Notice};
+use domain::alarm::{Fact, Health, Notice};
 use domain::config::notify::{Destination, Place, Sink};
 use queue::Queue;
 use rand::rngs::ChaCha12Rng;
 use rand::{Rng, SeedableRng};
 use snmp::usm::EngineId;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
+use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
 /// Longest that one try may take.
@@ -51,15 +54,19 @@ pub struct Node {
 }
 
 /// Everybody who is told of alarms.
-#[derive(Default)]
 pub struct Sinks {
     outlets: Vec<Outlet>,
+    node: Arc<Node>,
+    ports: Arc<LocalPorts>,
+    rng: ChaCha12Rng,
+    tell: Rc<dyn Fn(Fact)>,
 }
 
+/// A receiver, and what delivers to it for as long as this is there.
 struct Outlet {
-    name: String,
-    least: Level,
+    sink: Sink,
     queue: Queue,
+    delivery: AbortHandle,
 }
 
 /// How a receiver is doing.
@@ -99,47 +106,64 @@ impl Undelivered {
     }
 }
 
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        self.delivery.abort();
+    }
+}
+
 impl Sinks {
-    /// Starts a task for each of `sinks`, inside the local set that this is called in. TLS and HTTPS leave by `ports`; how a
-    /// receiver stands goes to `tell`, and what must be random grows from `seed`.
-    pub fn start(
-        sinks: &[Sink],
-        node: &Arc<Node>,
-        ports: &Arc<LocalPorts>,
-        seed: Seed,
-        tell: impl Fn(Fact) + Clone + 'static,
-    ) -> Self {
-        let mut rng = ChaCha12Rng::from_seed(seed.0);
-        let mut start = |sink: &Sink| {
-            let (queue, mut own) = (Queue::default(), [0; 32]);
-            rng.fill_bytes(&mut own);
-            let delivery = Delivery {
-                name: sink.name.clone(),
-                to: sink.to.clone(),
-                way: None,
-                node: Arc::clone(node),
-                ports: Arc::clone(ports),
-                backoff: Backoff::new(ChaCha12Rng::from_seed(own)),
-                known: Known::Nothing,
+    /// Nobody yet. TLS and HTTPS leave by `ports`; how a receiver stands goes to `tell`, and what must be random grows from `seed`.
+    pub fn new(node: Arc<Node>, ports: Arc<LocalPorts>, seed: Seed, tell: impl Fn(Fact) + 'static) -> Self {
+        let rng = ChaCha12Rng::from_seed(seed.0);
+        Self { outlets: Vec::new(), node, ports, rng, tell: Rc::new(tell) }
+    }
+
+    /// Tells these from now on and nobody else, in tasks of the local set that this is called in.
+    pub fn configure(&mut self, sinks: &[Sink]) {
+        let mut before = std::mem::take(&mut self.outlets);
+        for sink in sinks {
+            let known = before.iter().position(|outlet| outlet.sink.name == sink.name);
+            let outlet = match known.map(|at| before.swap_remove(at)) {
+                Some(same) if same.sink == *sink => same,
+                other => self.open(sink, other.map(|other| other.queue.clone()).unwrap_or_default()),
             };
-            tokio::task::spawn_local(delivery.run(queue.clone(), tell.clone()));
-            Outlet { name: sink.name.clone(), least: sink.least, queue }
+            self.outlets.push(outlet);
+        }
+    }
+
+    fn open(&mut self, sink: &Sink, queue: Queue) -> Outlet {
+        let mut own = [0; 32];
+        self.rng.fill_bytes(&mut own);
+        let delivery = Delivery {
+            name: sink.name.clone(),
+            to: sink.to.clone(),
+            way: None,
+            node: Arc::clone(&self.node),
+            ports: Arc::clone(&self.ports),
+            backoff: Backoff::new(ChaCha12Rng::from_seed(own)),
+            known: Known::Nothing,
         };
-        Self { outlets: sinks.iter().map(&mut start).collect() }
+        let Node { name, engine, boots, .. } = &*self.node;
+        // Stations must be told by which name they know the box.
+        info!(receiver = sink.name, node = name, %engine, boots, "is told of alarms");
+        let tell = Rc::clone(&self.tell);
+        let task = tokio::task::spawn_local(delivery.run(queue.clone(), move |fact| tell(fact)));
+        Outlet { sink: sink.clone(), queue, delivery: task.abort_handle() }
     }
 
     /// Tells everybody who wants to hear of this level.
     pub fn tell(&self, notice: &Arc<Notice>) {
-        let interested = self.outlets.iter().filter(|outlet| notice.alarm.level >= outlet.least);
+        let interested = self.outlets.iter().filter(|outlet| notice.alarm.level >= outlet.sink.least);
         interested.for_each(|outlet| outlet.queue.push(Arc::clone(notice)));
     }
 
     /// How everybody is doing.
     #[must_use]
     pub fn figures(&self) -> Vec<Figures> {
-        let one = |Outlet { name, queue, .. }: &Outlet| {
+        let one = |Outlet { sink, queue, .. }: &Outlet| {
             let (waiting, dropped) = queue.figures();
-            Figures { name: name.clone(), waiting, dropped }
+            Figures { name: sink.name.clone(), waiting, dropped }
         };
         self.outlets.iter().map(one).collect()
     }
