@@ -1,8 +1,9 @@
 //! Starting other programs: each is printed before it runs, and its failure names it.
 
 use anyhow::{Context, Result, bail};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 
 /// The workspace's folder.
 pub fn root() -> PathBuf {
@@ -100,7 +101,7 @@ impl Program {
     ///
     /// # Errors
     /// If it cannot be started.
-    pub fn start(mut self) -> Result<std::process::Child> {
+    pub fn start(mut self) -> Result<Child> {
         let line = self.line();
         eprintln!("+ {line} &");
         self.0.spawn().with_context(|| format!("cannot start `{line}`"))
@@ -120,6 +121,55 @@ impl Program {
     fn line(&self) -> String {
         let words = std::iter::once(self.0.get_program()).chain(self.0.get_args());
         words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// One of our own commands, beside what else is done: it has the processors when nobody else wants them, and ends when this goes.
+pub struct Beside {
+    line: String,
+    child: Child,
+    said: PathBuf,
+}
+
+impl Beside {
+    /// Starts `cargo xtask <words>`.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start(words: &[&str]) -> Result<Self> {
+        let (line, said) = (format!("cargo xtask {}", words.join(" ")), target().join("beside.log"));
+        eprintln!("+ {line} &   (what it says is in {})", said.display());
+        let log = std::fs::File::create(&said).with_context(|| format!("cannot make {}", said.display()))?;
+        let mut command = Command::new("chrt");
+        command.args(["--idle", "0"]).arg(std::env::current_exe().context("where am I")?).args(words);
+        command.current_dir(root()).stdout(log.try_clone()?).stderr(log).process_group(0);
+        let child = command.spawn().with_context(|| format!("cannot start `{line}`"))?;
+        Ok(Self { line, child, said })
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// If it failed: what it said is in the message.
+    pub fn finish(mut self) -> Result<()> {
+        eprintln!("+ {}   (begun before)", self.line);
+        let status = self.child.wait().with_context(|| format!("`{}`", self.line))?;
+        if !status.success() {
+            let said = std::fs::read_to_string(&self.said).unwrap_or_default();
+            bail!("`{}` failed: {status}\n{said}", self.line);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            // Its compilers go with it.
+            let group = format!("-{}", self.child.id());
+            drop(Command::new("kill").args(["--", &group]).status());
+            drop(self.child.wait());
+        }
     }
 }
 
