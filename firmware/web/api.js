@@ -109,8 +109,9 @@ class Api extends EventTarget {
   async #send(method, path, body, headers = {}) {
     const options = { method, headers: { Accept: "application/json", ...headers }, credentials: "same-origin" };
     if (body !== undefined) {
-      options.headers["Content-Type"] = "application/json";
-      options.body = JSON.stringify(body);
+      const file = body instanceof Blob;
+      options.headers["Content-Type"] = file ? body.type : "application/json";
+      options.body = file ? body : JSON.stringify(body);
     }
     if (method !== "GET" && this.session?.csrf) options.headers["X-CSRF-Token"] = this.session.csrf;
     let answer;

@@ -2,14 +2,14 @@
 
 import { button, fill, h, place, table } from "./dom.js";
 import { elsewhere, formOf, makeForm } from "./form.js";
-import { ask, notice } from "./notices.js";
+import { ask, notice, trouble } from "./notices.js";
 
 /** What stands for something new in a path; no resource has an empty name. */
 const NEW = "";
 
 /**
  * A screen of a collection. `kind` is `{ title, one, collection, schema, named, columns, intro, empty }`: `named` is the field that is a resource's name, and `id(item)` says
- * what its path ends with, where that is more.
+ * what its path ends with, where that is more. `beside(api, name)` makes what else there is of one.
  */
 export function collectionScreen(kind) {
   const show = async (root, api, context) => {
@@ -38,13 +38,14 @@ async function showList(root, api, kind, context) {
 
 async function showEditor(root, api, kind, name, context) {
   const path = name === null ? null : `/${kind.collection}/${encodeURIComponent(name)}`;
-  const [form, found] = await Promise.all([formOf(api, kind.schema), path ? api.read(path) : null]);
+  const [form, found, beside] = await Promise.all([formOf(api, kind.schema), path ? api.read(path) : null, path ? kind.beside?.(api, name).catch((problem) => trouble(problem)) : null]);
   const title = name === null ? `New ${kind.one}` : `${capital(kind.one)} ${name}`;
   fill(
     root,
     h("p", { class: "crumb" }, h("a", { href: place(kind.collection) }, kind.title)),
     h("h1", { tabindex: -1 }, title),
     editor(api, kind, { form, found, name, done: () => context.go(kind.collection) }).node,
+    beside,
   );
 }
 

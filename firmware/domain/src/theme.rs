@@ -6,10 +6,30 @@
 mod picture;
 mod voice;
 
-pub use picture::{MAX_PNG_BYTES, MAX_SIDE, MIN_SIDE, Picture, PictureError};
+pub use picture::{MAX_HEIGHT, MAX_PNG_BYTES, MAX_WIDTH, MIN_SIDE, Picture, PictureError};
 pub use voice::{MAX_SECONDS, MAX_WAV_BYTES, RATES, Voice, VoiceError};
 
 use crate::prompt::Prompt;
+use std::fmt;
+use std::str::FromStr;
+
+/// A file that a theme may have, called `welcome.png` or `welcome.wav`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct File {
+    /// What it is for.
+    pub prompt: Prompt,
+    /// Which part of that.
+    pub kind: FileKind,
+}
+
+/// Which part of a prompt a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FileKind {
+    /// What is seen: PNG.
+    Picture,
+    /// What is heard: WAV.
+    Voice,
+}
 
 /// A file for a prompt, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,30 +49,81 @@ pub enum Refused {
     )]
     Name(String, String),
     /// A voice that is none.
-    #[error("{0:?} {1}")]
-    Voice(String, VoiceError),
+    #[error("{0} {1}")]
+    Voice(File, VoiceError),
     /// A picture that is none.
-    #[error("{0:?} {1}")]
-    Picture(String, PictureError),
+    #[error("{0} {1}")]
+    Picture(File, PictureError),
 }
 
-/// Checks a file called `name` that is to be part of a theme.
-///
-/// # Errors
-/// [`Refused`], which names the file and the way out.
-pub fn check(name: &str, bytes: &[u8]) -> Result<(Prompt, Part), Refused> {
-    let known = || Prompt::ALL.map(Prompt::name).join(", ");
-    let unknown = || Refused::Name(name.chars().take(64).collect(), known());
-    let (stem, kind) = name.rsplit_once('.').ok_or_else(unknown)?;
-    let prompt = Prompt::ALL.into_iter().find(|prompt| prompt.name() == stem).ok_or_else(unknown)?;
-    let part = match kind {
-        "wav" => Part::Voice(Voice::parse(bytes).map_err(|error| Refused::Voice(name.to_owned(), error))?),
-        "png" => {
-            Part::Picture(Picture::parse(bytes).map_err(|error| Refused::Picture(name.to_owned(), error))?)
+impl FileKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Picture, Self::Voice];
+
+    /// How names of such files end.
+    #[must_use]
+    pub const fn ending(self) -> &'static str {
+        match self {
+            Self::Picture => "png",
+            Self::Voice => "wav",
         }
-        _ => return Err(unknown()),
-    };
-    Ok((prompt, part))
+    }
+
+    /// The media type of such a file (RFC 2046; `audio/wav` is what everybody says).
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Picture => "image/png",
+            Self::Voice => "audio/wav",
+        }
+    }
+
+    /// The largest that is taken, in bytes.
+    #[must_use]
+    pub const fn max_bytes(self) -> usize {
+        match self {
+            Self::Picture => MAX_PNG_BYTES,
+            Self::Voice => MAX_WAV_BYTES,
+        }
+    }
+}
+
+impl File {
+    /// All that a theme may have, picture and voice of one prompt after the other.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Prompt::ALL.into_iter().flat_map(|prompt| FileKind::ALL.map(|kind| Self { prompt, kind }))
+    }
+
+    /// Reads what is in it.
+    ///
+    /// # Errors
+    /// [`Refused`], which names the file and the way out.
+    pub fn check(self, bytes: &[u8]) -> Result<Part, Refused> {
+        match self.kind {
+            FileKind::Picture => {
+                Picture::parse(bytes).map(Part::Picture).map_err(|error| Refused::Picture(self, error))
+            }
+            FileKind::Voice => {
+                Voice::parse(bytes).map(Part::Voice).map_err(|error| Refused::Voice(self, error))
+            }
+        }
+    }
+}
+
+impl fmt::Display for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.prompt.name(), self.kind.ending())
+    }
+}
+
+impl FromStr for File {
+    type Err = Refused;
+
+    fn from_str(name: &str) -> Result<Self, Refused> {
+        let known = || Prompt::ALL.map(Prompt::name).join(", ");
+        let found = Self::all().find(|file| file.to_string() == name);
+        found.ok_or_else(|| Refused::Name(name.chars().take(64).collect(), known()))
+    }
 }
 
 #[cfg(test)]

@@ -22,3 +22,4 @@ pub mod net;
 pub mod notify;
 pub mod phonebook;
 pub mod start;
+pub mod themes;

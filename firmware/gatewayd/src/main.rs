@@ -12,6 +12,7 @@ use gatewayd::configuration::{Configuration, Secrets};
 use gatewayd::console::Console;
 use gatewayd::control::Drain;
 use gatewayd::licences::{self, Licensing};
+use gatewayd::themes::{self, Reader, Themes};
 use gatewayd::{log, start::Gateway};
 use linux::vital::{Part, Service};
 use std::io::Write;
@@ -73,6 +74,7 @@ struct Stored {
     configuration: Arc<Configuration>,
     trust: Trust,
     licensing: Licensing,
+    themes: Themes,
 }
 
 /// What is to be done with the configuration.
@@ -156,7 +158,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         info!(sealed = key.protection().word(), "the key of what is secret");
         let configuration = Arc::new(configuration);
         let licensing = Licensing::open(Arc::clone(&configuration), licences(arguments)?);
-        let stored = Stored { folder: folder.clone(), configuration, trust, licensing };
+        let themes = Themes::open(Arc::clone(&configuration), &folder.join("themes"))?;
+        let stored = Stored { folder: folder.clone(), configuration, trust, licensing, themes };
         return serve(arguments, Kept::Store(Box::new(stored)));
     }
     let path = arguments.config.as_ref().with_context(|| format!("--config <file> is missing\n{HELP}"))?;
@@ -257,6 +260,19 @@ fn is_up(gateway: &Gateway) -> Result<()> {
     Ok(service.is_up(|name| std::env::var(name).ok(), parts, |line| warn!("{line}"))?)
 }
 
+/// Reads the themes of a file's configuration, away from what answers, and has callers see and hear them.
+fn show_themes(gateway: &Gateway, config: Arc<Config>) {
+    let (shards, alarms) = (gateway.events.clone(), gateway.alarms.teller());
+    let read = move || anyhow::Ok(Reader::new()?.read(&config.themes, None));
+    tokio::spawn(async move {
+        match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(read)) => themes::show(&read, &shards, &alarms).await,
+            Ok(Err(error)) => warn!(%error, "themes can't be read"),
+            Err(error) => warn!(%error, "themes can't be read"),
+        }
+    });
+}
+
 /// Until it is told to end, then until its calls have.
 async fn take_calls(mut gateway: Gateway, arguments: &Arguments, kept: Kept, drain: Duration) -> Result<()> {
     let asked = Arc::new(Drain::new(drain));
@@ -266,11 +282,15 @@ async fn take_calls(mut gateway: Gateway, arguments: &Arguments, kept: Kept, dra
     };
     let questions = gateway.asked(Arc::clone(&asked), configuration);
     let administration = match kept {
-        Kept::File(..) => Vec::new(),
+        Kept::File(config, _) => {
+            show_themes(&gateway, config);
+            Vec::new()
+        }
         Kept::Store(stored) => {
-            let Stored { folder, configuration, trust, licensing } = *stored;
+            let Stored { folder, configuration, trust, licensing, themes } = *stored;
             let console = Console::at(arguments.console.clone());
-            gateway.administer(&configuration, &folder, (trust, licensing), questions.clone(), console)?
+            let kept = (trust, licensing, themes);
+            gateway.administer(&configuration, &folder, kept, questions.clone(), console)?
         }
     };
     if let Some(path) = &arguments.control {

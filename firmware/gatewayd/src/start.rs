@@ -21,6 +21,7 @@ use crate::net::ports::Ports;
 use crate::net::tls::{self, Certificates};
 use crate::net::udp::Udp;
 use crate::phonebook::{self, Phonebook};
+use crate::themes::Themes;
 use anyhow::{Context, Result};
 use base::{Pulse, Seed, limits};
 use domain::config::Config;
@@ -95,7 +96,7 @@ impl Gateway {
     }
 
     /// Starts everything. What is replaced in `credentials` later is used from then on; where the configuration names files,
-    /// theirs are taken first. Alarms are found and kept at `places`.
+    /// theirs are taken first. Alarms are found and kept at `places`; callers see and hear what is built in until themes are shown (`themes::show`).
     ///
     /// # Errors
     /// If an address is taken, a file cannot be read or a thread cannot be started; nothing runs then.
@@ -204,7 +205,7 @@ impl Gateway {
         &mut self,
         configuration: &Arc<Configuration>,
         folder: &Path,
-        (trust, licensing): (Trust, Licensing),
+        (trust, licensing, themes): (Trust, Licensing, Themes),
         asked: Asked,
         console: Console,
     ) -> Result<Vec<SocketAddr>> {
@@ -223,6 +224,7 @@ impl Gateway {
             history,
             trust,
             licensing,
+            themes,
             alarms: self.alarms.clone(),
             live: seen,
             dns: admin::Checks::default(),
@@ -338,7 +340,7 @@ fn plane(config: &Config, epoch: Instant, reports: &Arc<Notify>) -> Result<Plane
     let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || bell.notify_one());
     let processors = || std::thread::available_parallelism().ok().map(usize::from);
     let workers = config.gateway.workers.or_else(processors);
-    Plane::new(workers.unwrap_or(1), epoch, Prompts::load(&config.themes)?, &wake).context("media workers")
+    Plane::new(workers.unwrap_or(1), epoch, Prompts::built_in()?, &wake).context("media workers")
 }
 
 /// The media ports, from a random one on.

@@ -17,8 +17,9 @@ import * as tokens from "./tokens.js";
 import * as audit from "./audit.js";
 import * as trust from "./trust.js";
 import * as licences from "./licences.js";
+import { themes } from "./themes.js";
 import {
-  connectors, accessTokens, locations, devices, sipProxies, gatekeepers, turnServers, receptions, themes, phonebook, receivers,
+  connectors, accessTokens, locations, devices, sipProxies, gatekeepers, turnServers, receptions, phonebook, receivers,
 } from "./resources.js";
 
 export const groups = [

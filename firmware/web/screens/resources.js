@@ -70,16 +70,6 @@ export const receptions = collectionScreen({
   intro: "Who dials such an alias is answered, asked for the meeting id, and handed over by the rules.",
 });
 
-export const themes = collectionScreen({
-  title: "Themes",
-  one: "theme",
-  collection: "themes",
-  schema: "Theme",
-  named: "name",
-  columns: [{ title: "Folder", cell: (item) => item.folder, wide: true }],
-  intro: "Pictures and voices of your own for what callers see and hear before they are in a meeting.",
-});
-
 export const phonebook = collectionScreen({
   title: "Phonebook",
   one: "phonebook entry",

@@ -266,6 +266,23 @@ impl Page {
         self.tab.evaluate(&ask)
     }
 
+    /// Drops files, of these names and contents, where the page takes them.
+    ///
+    /// # Errors
+    /// If the browser refuses.
+    pub fn drop_files(&mut self, files: &[(&str, &[u8])]) -> Result<()> {
+        let files: Vec<_> =
+            files.iter().map(|(name, content)| json!([name, STANDARD.encode(content)])).collect();
+        let script = format!(
+            "(() => {{ const data = new DataTransfer();
+               for (const [name, content] of {}) data.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], name));
+               const drop = document.querySelector('.drop'), about = {{ bubbles: true, cancelable: true, dataTransfer: data }};
+               for (const event of ['dragover', 'drop']) drop.dispatchEvent(new DragEvent(event, about)); }})()",
+            json!(files)
+        );
+        self.tab.evaluate(&script).map(drop)
+    }
+
     /// Shows the page on another screen from now on.
     ///
     /// # Errors
@@ -319,7 +336,9 @@ impl Page {
     pub fn was_good(&mut self, refusals: &[u16]) -> Result<()> {
         // What the browser has to say comes before its next answer.
         self.tab.evaluate("1")?;
-        let foreign = |url: &&String| !url.starts_with(&self.url) && *url != "about:blank";
+        // What is written in the page, or is the browser's own, asks nobody.
+        let own = [self.url.as_str(), "data:", "about:blank"];
+        let foreign = |url: &&String| !own.iter().any(|own| url.starts_with(own));
         let elsewhere: Vec<_> = self.tab.requests.iter().filter(foreign).collect();
         ensure!(elsewhere.is_empty(), "the page asked elsewhere: {elsewhere:?}");
         ensure!(!self.tab.requests.is_empty(), "no request was seen at all");

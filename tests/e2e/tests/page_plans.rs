@@ -23,18 +23,6 @@ async fn set(name: &str, vendor_keys: Option<&str>) -> Result<(Scene, Page)> {
     Ok((scene, page))
 }
 
-/// Drops a file of this content on the page's field for one.
-fn drop_file(page: &mut Page, name: &str, content: &str) -> Result<()> {
-    let (name, content) = (json!(name), json!(content));
-    let drop = format!(
-        "(() => {{ const data = new DataTransfer(); data.items.add(new File([{content}], {name}));
-           const drop = document.querySelector('.drop'); drop.dispatchEvent(new DragEvent('dragover', {{ bubbles: true, cancelable: true, dataTransfer: data }}));
-           drop.dispatchEvent(new DragEvent('drop', {{ bubbles: true, cancelable: true, dataTransfer: data }})); }})()"
-    );
-    page.tab.evaluate(&drop)?;
-    Ok(())
-}
-
 /// P15
 #[tokio::test(flavor = "multi_thread")]
 async fn p15_a_licence_is_dropped_on_the_page_holds_for_the_next_call_and_ends_none_when_it_is_removed()
@@ -55,7 +43,7 @@ async fn p15_a_licence_is_dropped_on_the_page_holds_for_the_next_call_and_ends_n
     page.wait_text("this licence can't be read")?;
     page.picture("licence-refused")?;
 
-    drop_file(&mut page, "gl-1.licence", LICENCE)?;
+    page.drop_files(&[("gl-1.licence", LICENCE.as_bytes())])?;
     page.wait_text("read from gl-1.licence")?;
     page.click("button", "Add this licence")?;
     page.wait_text("The licence is taken.")?;
@@ -118,7 +106,7 @@ async fn p6_a_meeting_processing_rule_is_made_and_an_invitation_is_tried_with_it
     let invitation = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:<b>Plan</b>\r\nDTSTART:20261105T140000Z\r\n\
                       DESCRIPTION:Meeting ID: 123 456 7890 123\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
     page.wait("the list", "document.querySelector('.drop')")?;
-    drop_file(&mut page, "plan.ics", invitation)?;
+    page.drop_files(&[("plan.ics", invitation.as_bytes())])?;
     page.wait_text("read from plan.ics")?;
     page.click("button", "Try")?;
     page.wait_text(&format!("Rule our bridge finds {MEETING}@{DOMAIN}."))?;

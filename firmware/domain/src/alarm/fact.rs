@@ -22,8 +22,8 @@ pub enum Fact {
     GatewayToken {
         /// Which.
         name: String,
-        /// When.
-        ends: UnixTime,
+        /// When; nothing if there is none.
+        ends: Option<UnixTime>,
     },
     /// How a certificate stands.
     Certificate {
@@ -113,6 +113,13 @@ pub enum Fact {
         /// Its name.
         sink: String,
         /// Whether it does.
+        health: Health,
+    },
+    /// Whether all files of a theme can be used (P5).
+    Theme {
+        /// Its name.
+        name: String,
+        /// Whether they can.
         health: Health,
     },
     /// A source is not heard for a while.
@@ -216,7 +223,10 @@ impl Fact {
             finding: finding(kind, level, why),
         };
         match self {
-            Self::GatewayToken { name, ends } => stands(Family::GatewayToken, name, token_end(at, ends)),
+            Self::GatewayToken { name, ends } => {
+                let found = ends.and_then(|ends| token_end(at, ends));
+                stands(Family::GatewayToken, name, found)
+            }
             Self::Certificate { name, state } => stands(Family::Certificate, name, certificate(at, state)),
             Self::AccessTokens { held, licensed } => {
                 stands(Family::AccessTokens, "all".into(), access_tokens(held, licensed))
@@ -249,6 +259,9 @@ impl Fact {
             }
             Self::Delivery { sink, health } => {
                 stands(Family::Delivery, sink, bad(AlarmKind::DeliveryFailing, Level::Minor, health))
+            }
+            Self::Theme { name, health } => {
+                stands(Family::Theme, name, bad(AlarmKind::ThemeIncomplete, Level::Minor, health))
             }
             Self::ScannerBlocked { source, why } => {
                 happened(AlarmKind::ScannerBlocked, Level::Warning, source, why)

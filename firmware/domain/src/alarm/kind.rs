@@ -70,6 +70,8 @@ pub enum AlarmKind {
     InternalError,
     /// Alarms do not reach one of those they are told to.
     DeliveryFailing,
+    /// A theme's file can't be used; callers see and hear what is built in.
+    ThemeIncomplete,
 }
 
 /// What facts of one family say of one thing: at most one of the family's kinds at a time.
@@ -101,6 +103,8 @@ pub enum Family {
     Temperature,
     /// Those that alarms are told to, by name.
     Delivery,
+    /// Themes, by name.
+    Theme,
 }
 
 /// How an alarm ends.
@@ -138,7 +142,7 @@ impl fmt::Display for Level {
 
 impl AlarmKind {
     /// All there are.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::GatewayTokenExpiring,
         Self::GatewayTokenExpired,
         Self::CertificateExpiring,
@@ -163,6 +167,7 @@ impl AlarmKind {
         Self::WatchdogReset,
         Self::InternalError,
         Self::DeliveryFailing,
+        Self::ThemeIncomplete,
     ];
 
     /// One word for machines to read, as it is serialised; it never changes.
@@ -207,6 +212,7 @@ impl AlarmKind {
             Self::WatchdogReset => ("watchdog_reset", "watchdog reset the box"),
             Self::InternalError => ("internal_error", "internal error"),
             Self::DeliveryFailing => ("delivery_failing", "alarms are not delivered"),
+            Self::ThemeIncomplete => ("theme_incomplete", "theme's file can't be used"),
         }
     }
 
@@ -237,7 +243,8 @@ impl AlarmKind {
             | Self::Store
             | Self::SecretsUnreadable
             | Self::Temperature
-            | Self::DeliveryFailing => Nature::Condition,
+            | Self::DeliveryFailing
+            | Self::ThemeIncomplete => Nature::Condition,
         }
     }
 
@@ -258,8 +265,10 @@ impl AlarmKind {
             Self::CapacityReached | Self::LicencesNearlyExhausted | Self::LicencesExhausted => {
                 MINUTE.saturating_mul(5)
             }
-            // So has a change that the disk took, and a secret that was entered can be opened.
-            Self::DeliveryFailing | Self::Store | Self::SecretsUnreadable => Duration::ZERO,
+            // So has a change that the disk took; a secret that was entered can be opened, and a file that was read is there.
+            Self::DeliveryFailing | Self::Store | Self::SecretsUnreadable | Self::ThemeIncomplete => {
+                Duration::ZERO
+            }
             _ => MINUTE,
         }
     }
@@ -293,6 +302,7 @@ impl Family {
             Self::Secrets => &[AlarmKind::SecretsUnreadable],
             Self::Temperature => &[AlarmKind::Temperature],
             Self::Delivery => &[AlarmKind::DeliveryFailing],
+            Self::Theme => &[AlarmKind::ThemeIncomplete],
         }
     }
 }

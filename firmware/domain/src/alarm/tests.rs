@@ -80,7 +80,7 @@ fn meeting(health: Health) -> Fact {
 }
 
 fn token(ends: u64) -> Fact {
-    Fact::GatewayToken { name: "meet".into(), ends: UnixTime(ends) }
+    Fact::GatewayToken { name: "meet".into(), ends: Some(UnixTime(ends)) }
 }
 
 fn certificate(state: CertificateState) -> Fact {
@@ -353,6 +353,17 @@ fn what_peers_choose_stays_on_one_line_and_short() {
     assert_eq!((alarm.instance.chars().count(), alarm.details.chars().count()), (128, 512));
 }
 
+/// P3, P17
+#[test]
+fn p3_p17_a_gateway_token_that_is_taken_out_of_use_ends_its_alarm() {
+    let mut rig = Rig::new();
+    rig.tell(token(0));
+    assert_eq!(rig.only().kind, AlarmKind::GatewayTokenExpired);
+    rig.tell(Fact::GatewayToken { name: "meet".into(), ends: None });
+    rig.pass(60);
+    assert!(rig.alarms.standing().is_empty(), "{:?}", rig.alarms.standing());
+}
+
 #[test]
 fn every_kind_is_called_the_same_in_words_and_in_json_and_belongs_to_one_family_or_is_a_moment() {
     let families = [
@@ -369,6 +380,7 @@ fn every_kind_is_called_the_same_in_words_and_in_json_and_belongs_to_one_family_
         Family::Secrets,
         Family::Temperature,
         Family::Delivery,
+        Family::Theme,
     ];
     for kind in AlarmKind::ALL {
         assert_eq!(serde_json::to_value(kind).unwrap(), kind.identifier());

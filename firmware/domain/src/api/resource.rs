@@ -299,8 +299,9 @@ pub struct Theme {
     /// What rules and receptions name it by.
     #[schema(min_length = 1, max_length = 64)]
     pub name: String,
-    /// The folder of its files: `<prompt>.png`, `<prompt>.wav`; a prompt that has none keeps the built-in.
-    pub folder: String,
+    /// A folder on the box with files of its own: `<prompt>.png`, `<prompt>.wav`. What is uploaded comes before them; a prompt that has neither keeps the built-in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
 }
 
 /// What was keyed, as a reception looks at it.

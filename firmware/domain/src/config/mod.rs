@@ -251,8 +251,8 @@ pub struct Device {
 pub struct Theme {
     /// Unique among the themes.
     pub name: String,
-    /// Where its files are: `welcome.png`, `welcome.wav` and so on. A prompt without one keeps the built-in.
-    pub folder: PathBuf,
+    /// Where files of its own are: `welcome.png`, `welcome.wav` and so on. What was uploaded comes before them.
+    pub folder: Option<PathBuf>,
 }
 
 /// What is logged.
@@ -325,7 +325,6 @@ impl Config {
             ("how long a drain takes", now.gateway.drain != then.gateway.drain),
             ("where the administration is listened on", now.admin != then.admin),
             ("how the phonebook is looked up", !now.phonebook.is_served_as(&then.phonebook)),
-            ("whom alarms are told to", now.notify != then.notify),
             ("the log", now.log != then.log),
         ];
         waits.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| what).collect()

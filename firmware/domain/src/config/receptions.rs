@@ -15,11 +15,11 @@ const MAX_ALIASES: usize = 64;
 /// Most keys that count as an id where no regex is written; fewer than a caller may key.
 const ANY_ID: &str = "([0-9]{1,32})";
 
-/// A theme: a folder with a prompt's files.
+/// A theme: a name for files, which are uploaded to the box or lie in a folder.
 pub(super) fn theme(document: &Document<'_>, s: &Section<'_, '_>, names: &mut Names) -> Option<Theme> {
     let name = s.need("name", values::name, "rules and receptions name themes by it");
-    let folder = s.need("folder", values::path, "write where its pictures and voices are");
-    Some(Theme { name: names.enter(document, NameOf::Theme, s.mark("name"), name?), folder: folder? })
+    let folder = s.take("folder", values::path);
+    Some(Theme { name: names.enter(document, NameOf::Theme, s.mark("name"), name?), folder })
 }
 
 /// A reception.

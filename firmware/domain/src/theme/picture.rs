@@ -6,8 +6,10 @@ use std::io::Cursor;
 pub const MAX_PNG_BYTES: usize = 4 * 1024 * 1024;
 /// Shortest side, in pixels.
 pub const MIN_SIDE: u32 = 64;
-/// Longest side, in pixels.
-pub const MAX_SIDE: u32 = 1920;
+/// Widest, in pixels.
+pub const MAX_WIDTH: u32 = 1920;
+/// Highest, in pixels.
+pub const MAX_HEIGHT: u32 = 1088;
 
 /// A picture: eight bits each of red, green and blue, row by row.
 #[derive(Clone, PartialEq, Eq)]
@@ -27,7 +29,9 @@ pub enum PictureError {
     #[error("is no whole PNG file: {0}; save it as PNG")]
     NotPng(String),
     /// Too small or too large.
-    #[error("is {0}x{1}; its sides must be {MIN_SIDE} to {MAX_SIDE} pixels, 1280x720 is best")]
+    #[error(
+        "is {0}x{1}; it may have {MIN_SIDE}x{MIN_SIDE} to {MAX_WIDTH}x{MAX_HEIGHT} pixels, 1280x720 is best"
+    )]
     Size(u32, u32),
 }
 
@@ -41,14 +45,12 @@ impl Picture {
             return Err(PictureError::TooLarge(bytes.len()));
         }
         let broken = |error: png::DecodingError| PictureError::NotPng(error.to_string());
-        let side = MAX_SIDE as usize;
-        let limits = png::Limits { bytes: side * side * 16 };
+        let limits = png::Limits { bytes: (MAX_WIDTH * MAX_HEIGHT) as usize * 16 };
         let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
         decoder.set_transformations(png::Transformations::normalize_to_color8());
         let mut reader = decoder.read_info().map_err(broken)?;
         let (width, height) = (reader.info().width, reader.info().height);
-        let sides = MIN_SIDE..=MAX_SIDE;
-        if !sides.contains(&width) || !sides.contains(&height) {
+        if !(MIN_SIDE..=MAX_WIDTH).contains(&width) || !(MIN_SIDE..=MAX_HEIGHT).contains(&height) {
             return Err(PictureError::Size(width, height));
         }
         let bytes = reader.output_buffer_size().ok_or(PictureError::Size(width, height))?;

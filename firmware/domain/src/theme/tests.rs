@@ -32,14 +32,26 @@ fn why(name: &str, bytes: &[u8]) -> String {
     check(name, bytes).expect_err("refused").to_string()
 }
 
+fn check(name: &str, bytes: &[u8]) -> Result<Part, Refused> {
+    name.parse::<File>()?.check(bytes)
+}
+
 /// P5
 #[test]
 fn p5_a_wav_file_in_mono_or_stereo_becomes_a_voice() {
-    let (prompt, part) = check("welcome.wav", &wav(1, 1, 16_000, 16, &[1, 0, 0xff, 0xff])).expect("taken");
+    let part = check("welcome.wav", &wav(1, 1, 16_000, 16, &[1, 0, 0xff, 0xff])).expect("taken");
     let Part::Voice(voice) = part else { panic!("{part:?}") };
-    assert_eq!((prompt, voice.rate(), voice.samples()), (Prompt::Welcome, 16_000, &[1, -1][..]));
+    assert_eq!((voice.rate(), voice.samples()), (16_000, &[1, -1][..]));
     let stereo = Voice::parse(&wav(1, 2, 48_000, 16, &[10, 0, 20, 0])).expect("taken");
     assert_eq!(stereo.samples(), [15], "the mean of both channels");
+}
+
+/// P5
+#[test]
+fn p5_each_prompt_has_a_picture_and_a_voice_by_name() {
+    let names: Vec<String> = File::all().map(|file| file.to_string()).collect();
+    assert_eq!((names.len(), &names[..2]), (22, &["welcome.png".to_owned(), "welcome.wav".to_owned()][..]));
+    assert!(File::all().all(|file| file.to_string().parse() == Ok(file)));
 }
 
 /// P5
@@ -60,14 +72,14 @@ fn p5_a_png_file_of_any_colour_becomes_a_picture() {
 #[test]
 fn each_wrong_file_is_refused_by_its_own_sentence() {
     let sound = [0; 320];
-    assert_eq!(why("welcome.wav", b"ID3"), r#""welcome.wav" is no WAV file; save it as WAV, PCM, 16 bit"#);
+    assert_eq!(why("welcome.wav", b"ID3"), "welcome.wav is no WAV file; save it as WAV, PCM, 16 bit");
     assert_eq!(
         why("lobby.wav", &wav(6, 1, 8_000, 8, &sound)),
-        r#""lobby.wav" holds format 6 with 8 bits a sample; save it as PCM, 16 bit"#
+        "lobby.wav holds format 6 with 8 bits a sample; save it as PCM, 16 bit"
     );
     assert_eq!(
         why("lobby.wav", &wav(1, 6, 8_000, 16, &sound)),
-        r#""lobby.wav" has 6 channels; save it in mono or stereo"#
+        "lobby.wav has 6 channels; save it in mono or stereo"
     );
     assert!(why("lobby.wav", &wav(1, 1, 96_000, 16, &sound)).contains("take 8000 to 48000"));
     assert!(why("lobby.wav", &wav(1, 1, 8_000, 16, &[])).contains("holds no sound"));
@@ -80,7 +92,9 @@ fn each_wrong_file_is_refused_by_its_own_sentence() {
 
     assert!(why("full.png", b"GIF89a").contains("is no whole PNG file"));
     let tiny = png(63, 64, png::ColorType::Rgb, &[0; 3]);
-    assert!(why("full.png", &tiny).contains("is 63x64; its sides must be 64 to 1920 pixels"));
+    assert!(why("full.png", &tiny).contains("is 63x64; it may have 64x64 to 1920x1088 pixels"));
+    // What a worker can't show is not taken.
+    assert!(why("full.png", &png(64, 1090, png::ColorType::Rgb, &[0; 3])).contains("is 64x1090"));
     let whole = png(64, 64, png::ColorType::Rgb, &[9; 3]);
     assert!(why("full.png", &whole[..whole.len() / 2]).contains("is no whole PNG file"));
 

@@ -14,6 +14,14 @@ pub const BODY_BYTES: usize = 1024 * 1024;
 /// A body of JSON.
 pub struct Body<T>(pub T);
 
+/// A body that is a file.
+pub struct Raw {
+    /// What it is said to be.
+    pub kind: String,
+    /// It.
+    pub bytes: Bytes,
+}
+
 /// The query of a request.
 pub struct Query<T>(pub T);
 
@@ -56,19 +64,32 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        if !matches!(kind, "application/json" | "application/merge-patch+json") {
+        if !matches!(&*kind(&request), "application/json" | "application/merge-patch+json") {
             return Err(Sort::MediaType.because("send application/json"));
         }
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| {
-            match rejection.status().as_u16() {
-                413 => Sort::TooLarge.because("the body is larger than this takes"),
-                _ => Sort::BadRequest.because(rejection.body_text()),
-            }
-        })?;
-        read(&body).map(Self)
+        read(&whole(request, state).await?).map(Self)
     }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Raw {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        Ok(Self { kind: kind(&request), bytes: whole(request, state).await? })
+    }
+}
+
+/// The media type of a body, without its parameters.
+fn kind(request: &Request) -> String {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    kind.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+async fn whole<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status().as_u16() {
+        413 => Sort::TooLarge.because("the body is larger than this takes"),
+        _ => Sort::BadRequest.because(rejection.body_text()),
+    })
 }
 
 /// Reads JSON.

@@ -42,6 +42,8 @@ pub enum Media {
     Json(Schema),
     /// Text of this type.
     Text(&'static str),
+    /// A file of one of these types.
+    Files(&'static [&'static str]),
 }
 
 /// A schema, and those it refers to.
@@ -343,6 +345,10 @@ impl Book {
                 Some(json!({ "application/json": { "schema": value } }))
             }
             Media::Text(kind) => Some(json!({ kind: { "schema": { "type": "string" } } })),
+            Media::Files(kinds) => {
+                let file = json!({ "schema": { "type": "string", "format": "binary" } });
+                Some(kinds.iter().map(|kind| ((*kind).to_owned(), file.clone())).collect())
+            }
         }
     }
 }

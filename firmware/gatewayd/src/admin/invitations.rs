@@ -25,7 +25,7 @@ const REQUEST_BYTES: usize = 6 * INVITATION_BYTES + 4_096;
 #[serde(deny_unknown_fields)]
 struct InvitationRun {
     /// The body of the calendar's event: an iCalendar object, HTML or plain text.
-    #[schema(min_length = 1, max_length = 262_144)]
+    #[schema(max_length = 262_144)]
     body: String,
     /// Who would dial; nobody in particular if left out.
     #[serde(default)]

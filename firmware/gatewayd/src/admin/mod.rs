@@ -26,6 +26,7 @@ mod resources;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod themes;
 mod trust;
 mod views;
 
@@ -43,6 +44,7 @@ use crate::control::{Asked, Status};
 use crate::engine::event::Event;
 use crate::licences::Licensing;
 use crate::phonebook::Shelf;
+use crate::themes::{self as kept_themes, Themes};
 use access::Sessions;
 use accounts::Accounts;
 use axum::Router;
@@ -59,7 +61,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use store::Edit;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tracing::warn;
 
 /// When what was uploaded ends is told to the alarms so often.
@@ -78,8 +80,13 @@ pub struct Admin {
     history: History,
     trust: Trust,
     licensing: Licensing,
+    themes: Themes,
     /// Held by whoever tells the shards which licences count, so that the last they hear is the latest.
     relicensing: tokio::sync::Mutex<()>,
+    /// The same for what is shown and said.
+    showing: tokio::sync::Mutex<()>,
+    /// Rung when themes may have changed.
+    themes_changed: Notify,
     alarms: AlarmsHandle,
     live: watch::Receiver<Arc<Status>>,
     console: Console,
@@ -99,6 +106,8 @@ pub struct Parts {
     pub trust: Trust,
     /// Licences.
     pub licensing: Licensing,
+    /// Pictures and voices.
+    pub themes: Themes,
     /// What is wrong with the box.
     pub alarms: AlarmsHandle,
     /// How the shards are.
@@ -113,7 +122,8 @@ impl Admin {
     /// Made of `parts`.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { configuration, shards, history, trust, licensing, alarms, live, dns, console } = parts;
+        let Parts { configuration, shards, history, trust, licensing, themes, alarms, live, dns, console } =
+            parts;
         let logins = Mutex::new(Defence::new(configuration.now().defence.clone()));
         Self {
             configuration,
@@ -125,7 +135,10 @@ impl Admin {
             history,
             trust,
             licensing,
+            themes,
             relicensing: tokio::sync::Mutex::default(),
+            showing: tokio::sync::Mutex::default(),
+            themes_changed: Notify::new(),
             alarms,
             live,
             console,
@@ -181,6 +194,23 @@ impl Admin {
         self.alarms.license(licences).await;
     }
 
+    /// Tells the alarms how long what proves the box is good for.
+    fn tell_trust(&self) {
+        let alarms = self.alarms.teller();
+        let domain = self.configuration.now().gateway.domains.first().cloned().unwrap_or_default();
+        self.trust.facts(&domain).for_each(|fact| alarms.tell(fact));
+    }
+
+    /// Reads the themes anew, and has callers see and hear them.
+    async fn show_themes(self: &Arc<Self>) {
+        let _alone = self.showing.lock().await;
+        let admin = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || admin.themes.read_all()).await {
+            Ok(read) => kept_themes::show(&read, &self.shards, &self.alarms.teller()).await,
+            Err(error) => warn!(%error, "the themes could not be read; callers see and hear what they did"),
+        }
+    }
+
     /// Makes `edits`, away from the loop that serves others.
     async fn commit(
         self: &Arc<Self>,
@@ -214,6 +244,7 @@ pub fn routes(admin: &Arc<Admin>) -> (Router, Value) {
     invitations::add(&mut book);
     trust::add(&mut book);
     licences::add(&mut book);
+    themes::add(&mut book);
     alarms::add(&mut book);
     keeping::add(&mut book);
     appliance::add(&mut book);
@@ -249,13 +280,27 @@ pub async fn follow(
     let (mut round, alarms) = (tokio::time::interval(ROUND), admin.alarms.teller());
     let mut standing = admin.configuration.watch_standing();
     admin.configuration.found().iter().for_each(|fact| alarms.tell(fact.clone()));
+    let mut themes = admin.configuration.now().themes.clone();
+    if !themes.is_empty() {
+        admin.themes_changed.notify_one();
+    }
+    // Reading them takes its time, and the live view goes on.
+    let reader = Arc::clone(&admin);
+    tokio::spawn(async move {
+        loop {
+            reader.themes_changed.notified().await;
+            reader.show_themes().await;
+        }
+    });
     loop {
         tokio::select! {
             _ = tick.tick() => drop(live.send_replace(Arc::new(asked.status().await))),
             _ = round.tick() => {
-                let domain = admin.configuration.now().gateway.domains.first().cloned().unwrap_or_default();
-                admin.trust.facts(&domain).for_each(|fact| alarms.tell(fact));
+                admin.tell_trust();
                 admin.configuration.facts().into_iter().for_each(|fact| alarms.tell(fact));
+                if admin.themes.want_another_look() {
+                    admin.themes_changed.notify_one();
+                }
             }
             changed = standing.changed() => {
                 if changed.is_ok() {
@@ -276,6 +321,9 @@ pub async fn follow(
                     for shard in &admin.shards {
                         // A shard that is gone takes no calls.
                         drop(shard.send(Event::Configure(Arc::clone(&config))).await);
+                    }
+                    if std::mem::replace(&mut themes, config.themes.clone()) != config.themes {
+                        admin.themes_changed.notify_one();
                     }
                     admin.alarms.configure(config).await;
                 }

@@ -5,8 +5,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 /// Nothing but the page's own files runs, is shown or is spoken to, and nobody frames it.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; \
+                      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// A file of the page.
 struct Embedded {
@@ -57,6 +57,7 @@ const FILES: &[Embedded] = files! {
     "screens/start.js" => "text/javascript; charset=utf-8",
     "screens/system.js" => "text/javascript; charset=utf-8",
     "screens/tokens.js" => "text/javascript; charset=utf-8",
+    "screens/themes.js" => "text/javascript; charset=utf-8",
     "screens/trust.js" => "text/javascript; charset=utf-8",
     "screens/users.js" => "text/javascript; charset=utf-8",
 };

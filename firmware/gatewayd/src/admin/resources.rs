@@ -250,6 +250,25 @@ fn tell(response: &mut Response, name: HeaderName, words: &[&str]) {
     }
 }
 
+/// The tags of an `If-Match` (RFC 9110 13.1.1) that may match: weak ones never do. Nothing if it is no list of tags.
+fn tags(mut value: &str) -> Option<Vec<&str>> {
+    let (mut tags, mut count) = (Vec::new(), 0);
+    loop {
+        value = value.trim_start_matches([' ', '\t', ',']);
+        if value.is_empty() {
+            return (count > 0).then_some(tags);
+        }
+        let (strong, rest) = value.strip_prefix("W/").map_or((true, value), |rest| (false, rest));
+        let (tag, rest) = rest.strip_prefix('"')?.split_once('"')?;
+        tags.extend(strong.then_some(tag));
+        count += 1;
+        value = rest.trim_start();
+        if !value.is_empty() && !value.starts_with(',') {
+            return None;
+        }
+    }
+}
+
 /// What `If-Match` demands; without it, what is there now.
 fn expected(headers: &HeaderMap, found: Option<Revision>) -> Result<Expected, Problem> {
     let Some(value) = headers.get(header::IF_MATCH) else {
@@ -259,10 +278,17 @@ fn expected(headers: &HeaderMap, found: Option<Revision>) -> Result<Expected, Pr
     let stale = || {
         Sort::Precondition.because(format!("it is not at {value} any more; read it again and change that"))
     };
-    match (value, found) {
-        ("*", Some(found)) => Ok(Expected::At(found)),
-        (_, Some(found)) if value == format!("\"{found}\"") => Ok(Expected::At(found)),
-        (_, None) if value == "\"0\"" => Ok(Expected::Absent),
+    if value == "*" {
+        return found.map(Expected::At).ok_or_else(stale);
+    }
+    let tags = tags(value).ok_or_else(|| {
+        Sort::BadRequest.because(format!(
+            "If-Match {value:?} is no ETag; give what was read, in its quotation marks, or *"
+        ))
+    })?;
+    match found {
+        Some(found) if tags.contains(&&*found.to_string()) => Ok(Expected::At(found)),
+        None if tags.contains(&"0") => Ok(Expected::Absent),
         _ => Err(stale()),
     }
 }
@@ -383,9 +409,12 @@ async fn make(admin: &Arc<Admin>, who: Who, changes: Vec<Change>) -> Result<Done
     let made = tokio::task::spawn_blocking(move || {
         // P15: a gateway-token licence says how many access tokens may exist.
         let bounds = |before: &Config, after: &Config| admin.licensing.bounds(before, after);
-        admin.configuration.change_within(&who.name, &changes, &bounds)
+        // A file that is uploaded meanwhile goes where its theme goes.
+        let _still = admin.themes.held_still();
+        let along = admin.themes.follow(&changes).map_err(|error| failed(&error))?;
+        Ok(admin.configuration.change_within(&who.name, &changes, along, &bounds)?)
     });
-    made.await.map_err(|_| Sort::Failed.because("the change was not made"))?.map_err(Problem::from)
+    made.await.map_err(|_| Sort::Failed.because("the change was not made"))?
 }
 
 fn answer(admin: &Admin, kind: Kind, id: &str, status: StatusCode, done: &Done) -> Result<Response, Problem> {
@@ -434,7 +463,7 @@ impl From<NotDone> for Problem {
 }
 
 /// Nothing was changed, and everything before it is kept.
-fn of_disk(error: &std::io::Error) -> Problem {
+pub fn of_disk(error: &std::io::Error) -> Problem {
     use std::io::ErrorKind;
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Sort::Full.because(format!(

@@ -4,6 +4,7 @@ mod dns;
 mod invitations;
 mod kept;
 mod licences;
+mod themes;
 
 use super::*;
 use crate::alarms::{self, Places};
@@ -43,6 +44,7 @@ pub(super) struct Answer {
     response: Response<()>,
     pub(super) body: Value,
     pub(super) text: String,
+    pub(super) bytes: bytes::Bytes,
 }
 
 /// Who asks, and where from.
@@ -99,9 +101,11 @@ impl Bench {
         let (_, live) = watch::channel(Arc::default());
         let alarms = alarms::start(&configuration.now(), Places::system(None), Seed([7; 32])).unwrap();
         let licensing = Licensing::open(Arc::clone(&configuration), licences);
+        let themes = Themes::open(Arc::clone(&configuration), &folder.path().join("themes")).unwrap();
         let history = History::open(folder.path());
         let shards = vec![shard];
-        let parts = Parts { configuration, shards, history, trust, licensing, alarms, live, dns, console };
+        let parts =
+            Parts { configuration, shards, history, trust, licensing, themes, alarms, live, dns, console };
         let admin = Arc::new(Admin::new(parts));
         let (router, document) = routes(&admin);
         Self { folder, admin, router, document, events }
@@ -124,6 +128,19 @@ impl Bench {
         body: Option<Value>,
         headers: &[(&str, &str)],
     ) -> Answer {
+        let json = [("content-type", "application/json")];
+        let (body, json) = body.map_or((Body::empty(), &[][..]), |body| (body.to_string().into(), &json));
+        self.send(caller, method, path, body, &[headers, json].concat()).await
+    }
+
+    async fn send(
+        &self,
+        caller: &Caller,
+        method: &str,
+        path: &str,
+        body: Body,
+        headers: &[(&str, &str)],
+    ) -> Answer {
         let mut request = HttpRequest::builder().method(method).uri(format!("{ROOT}{path}"));
         request = request.extension(access::From(caller.from));
         if let Some(cookie) = &caller.cookie {
@@ -138,18 +155,12 @@ impl Bench {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let body = match body {
-            Some(body) => {
-                request = request.header("content-type", "application/json");
-                Body::from(body.to_string())
-            }
-            None => Body::empty(),
-        };
         let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
-        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status: parts.status, response: Response::from_parts(parts, ()), body, text }
+        Answer { status: parts.status, response: Response::from_parts(parts, ()), body, text, bytes }
     }
 
     /// Somebody with a role, logged in.
@@ -216,8 +227,11 @@ fn nothing_but_logging_in_is_for_whoever_is_not_logged_in() {
                 let open = operation.get("security").is_none();
                 assert_eq!(open, path == "/session" && method == "post", "{method} {path}");
                 if !open {
-                    let asked =
-                        path.replace("{id}", "1").replace("{address}", "::1").replace("{action}", "mute");
+                    let asked = path
+                        .replace("{id}", "1")
+                        .replace("{address}", "::1")
+                        .replace("{action}", "mute")
+                        .replace("{file}", "full.png");
                     let answer =
                         bench.ask(&Caller::nobody(), &method.to_uppercase(), &asked, Some(json!({}))).await;
                     answer.is(401);
@@ -398,6 +412,13 @@ fn a_rule_is_made_read_changed_renamed_and_removed() {
             bench.ask_with(&ann, "PATCH", path, Some(json!({ "tag": "x" })), &[("if-match", tag)]).await;
         assert_eq!(patched.is(200).body["tag"], "x");
         bench.ask_with(&ann, "PATCH", path, Some(json!({ "tag": "y" })), &[("if-match", tag)]).await.is(412);
+        let seen = patched.header("etag");
+        let (weak, listed) = (format!("W/{seen}"), format!("\"a,b\", {seen}"));
+        let no_tags = ["7", "\"7", "\"7\" \"8\"", ",", ""].map(|tag| (tag, 400));
+        for (tag, status) in no_tags.into_iter().chain([(&*weak, 412), (&*listed, 200)]) {
+            let asked = bench.ask_with(&ann, "PATCH", path, Some(json!({})), &[("if-match", tag)]).await;
+            asked.is(status);
+        }
         // Renamed, it is under its new name alone.
         let renamed = bench.ask(&ann, "PATCH", path, Some(json!({ "name": "visitors", "tag": null }))).await;
         assert_eq!(renamed.is(200).body["name"], "visitors");
@@ -550,7 +571,8 @@ fn k2_a_certificate_is_requested_uploaded_and_watched_and_a_request_in_its_place
         let refused = bench.ask(&ann, "PUT", "/tls-certificate", Some(json!({ "pem": csr }))).await;
         let said = refused.is(422).body["errors"][0]["message"].as_str().unwrap().to_owned();
         assert!(said.contains("request"), "{said}");
-        let is_end = |fact: &Fact| matches!(fact, Fact::Certificate { .. } | Fact::GatewayToken { .. });
+        let is_end =
+            |fact: &Fact| matches!(fact, Fact::Certificate { .. } | Fact::GatewayToken { ends: Some(_), .. });
         assert_eq!(bench.admin.trust.facts("meet.example.com").filter(is_end).count(), 0);
         // Signed, it is in use at once, and the alarms know when it ends.
         let chain = Authority::new().sign(&csr);

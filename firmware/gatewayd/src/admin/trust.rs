@@ -116,8 +116,8 @@ impl Trust {
             name: domain.to_owned(),
             state: CertificateState::Ends(chain.not_after()),
         });
-        let token =
-            self.token().ends().map(|ends| Fact::GatewayToken { name: GATEWAY_TOKEN.to_owned(), ends });
+        // That there is none is told as well: the one before may have been about to end.
+        let token = Fact::GatewayToken { name: GATEWAY_TOKEN.to_owned(), ends: self.token().ends() };
         let secrets = [
             ("certificate", self.tls().unreadable().map(str::to_owned)),
             ("gateway token", self.token().unreadable().map(str::to_owned)),
@@ -126,7 +126,7 @@ impl Trust {
             name: name.to_owned(),
             health: why.map_or(Health::Good, |why| Health::Bad { why }),
         });
-        certificate.into_iter().chain(token).chain(secrets)
+        certificate.into_iter().chain([token]).chain(secrets)
     }
 
     fn tls(&self) -> MutexGuard<'_, KeyStore> {
@@ -304,6 +304,7 @@ async fn tls_upload(
     });
     let status = status.await?;
     admin.note(&who.name, "replace-certificate", detail(&status)).await;
+    admin.tell_trust();
     Ok(Json(status))
 }
 
@@ -352,6 +353,7 @@ async fn token_upload(
     });
     let status = status.await?;
     admin.note(&who.name, "replace-gateway-token", detail(&status)).await;
+    admin.tell_trust();
     Ok(Json(status))
 }
 
@@ -361,6 +363,7 @@ async fn token_remove(
 ) -> Result<StatusCode, Problem> {
     away(&admin, |admin| Ok(admin.trust.token().remove()?)).await?;
     admin.note(&who.name, "remove-gateway-token", Vec::new()).await;
+    admin.tell_trust();
     Ok(StatusCode::NO_CONTENT)
 }
 

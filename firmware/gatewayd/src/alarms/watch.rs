@@ -88,6 +88,7 @@ impl Watch {
             of(Family::MeetingService, connectors().collect()),
             of(Family::Capacity, vec![MEDIA_PORTS.to_owned()]),
             of(Family::Disk, disk.collect()),
+            of(Family::Theme, self.config.themes.iter().map(|theme| theme.name.clone()).collect()),
             of(Family::Delivery, self.config.notify.iter().map(|sink| sink.name.clone()).collect()),
         ];
         // One that was renewed, or removed, is no subject any more.
@@ -101,7 +102,7 @@ impl Watch {
     pub(super) fn facts(&mut self, seen: Option<&str>) -> Facts {
         let mut list = Vec::new();
         list.extend(self.config.sip.certificate.as_ref().map(|files| self.certificate(files)));
-        list.extend(self.config.connectors.iter().filter_map(gateway_token));
+        list.extend(self.config.connectors.iter().map(gateway_token));
         list.extend(self.places.disk.as_deref().and_then(disk));
         list.extend(self.licences.iter().flat_map(|licences| licensed(licences, self.config.tokens.len())));
         list.push(Fact::Clock(match clock::sync(&self.places.run, SystemTime::now()) {
@@ -171,10 +172,11 @@ fn first_end(path: &Path) -> Result<Option<UnixTime>, String> {
     Ok(first)
 }
 
-/// The end of the token that a connector's key file holds beside the key (P3). That a key is not there at all keeps the gateway from starting.
-fn gateway_token(connector: &Connector) -> Option<Fact> {
-    let ends = first_end(connector.gateway_key_file.as_deref()?).ok().flatten()?;
-    Some(Fact::GatewayToken { name: connector.name.clone(), ends })
+/// The end of the token that a connector's key file holds beside the key, if there is one (P3). That a key is not there at all keeps the
+/// gateway from starting.
+fn gateway_token(connector: &Connector) -> Fact {
+    let ends = connector.gateway_key_file.as_deref().and_then(|file| first_end(file).ok().flatten());
+    Fact::GatewayToken { name: connector.name.clone(), ends }
 }
 
 fn disk(folder: &Path) -> Option<Fact> {
@@ -291,7 +293,7 @@ nonsense
         let facts = watch(&config(&chain), folder.path()).facts(None).list;
         let end_of = |fact: &Fact| match fact {
             Fact::Certificate { state: CertificateState::Ends(ends), .. } => Some(*ends),
-            Fact::GatewayToken { ends, .. } => Some(*ends),
+            Fact::GatewayToken { ends, .. } => *ends,
             _ => None,
         };
         let found: Vec<_> = facts.iter().filter_map(end_of).collect();

@@ -12,7 +12,7 @@ const PRIVATE: u32 = 0o600;
 const PRIVATE_FOLDER: u32 = 0o700;
 
 /// Makes `folder` if it is not there, for the daemon alone.
-pub(super) fn folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(PRIVATE_FOLDER).create(folder)?;
     fs::set_permissions(folder, Permissions::from_mode(PRIVATE_FOLDER))
 }
@@ -35,7 +35,7 @@ pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// Puts `bytes` in the place of whatever is at `path`; when this returns, they are on the disk.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_for(path, bytes, PRIVATE)
 }
 
@@ -44,15 +44,22 @@ pub(crate) fn replace_for(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()
     let new = path.with_extension("new");
     // Left by a power cut, perhaps; its mode need not be ours.
     remove(&new)?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
+    let written =
+        OpenOptions::new().write(true).create_new(true).mode(mode).open(&new).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&new, path)
+        });
+    if let Err(error) = written {
+        // On a full disk, what was written of it stands in everybody's way.
+        drop(fs::remove_file(&new));
+        return Err(error);
+    }
     settle(path)
 }
 
 /// Takes `path` away, if it is there.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.and_then(|()| settle(path)),

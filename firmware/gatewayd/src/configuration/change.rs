@@ -79,15 +79,21 @@ impl Configuration {
     /// # Errors
     /// Everything that is wrong, at once; nothing is changed then.
     pub fn change(&self, by: &str, changes: &[Change]) -> Result<Done, NotDone> {
-        self.change_within(by, changes, &|_, _| Ok(()))
+        self.change_within(by, changes, Vec::new(), &|_, _| Ok(()))
     }
 
-    /// As [`change`](Self::change), if `bounds` allow it too.
+    /// As [`change`](Self::change) with what goes `along` with it in the same write, if `bounds` allow it too.
     ///
     /// # Errors
     /// As [`change`](Self::change), and what is out of bounds.
-    pub fn change_within(&self, by: &str, changes: &[Change], bounds: Bounds<'_>) -> Result<Done, NotDone> {
-        let (mut edits, mut detail, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+    pub fn change_within(
+        &self,
+        by: &str,
+        changes: &[Change],
+        along: Vec<Edit>,
+        bounds: Bounds<'_>,
+    ) -> Result<Done, NotDone> {
+        let (mut edits, mut detail, mut wrong) = (along, Vec::new(), Vec::new());
         for change in changes {
             match self.edits(change) {
                 Ok(made) => edits.extend(made),

@@ -1,6 +1,7 @@
 //! Everything that can happen to a shard, as one closed enum.
 
 use crate::control::Status;
+use crate::media::prompts::Prompts;
 use crate::net::connection::Connection;
 use crate::net::poller::Ready;
 use base::ids::CallId;
@@ -63,6 +64,8 @@ pub enum Event {
     Configure(Arc<Config>),
     /// From now on these licences count; calls that stand go on.
     Licences(Arc<Licences>),
+    /// From now on these prompts are shown and said; calls that are shown others keep them.
+    Prompts(Prompts),
     /// Somebody wants to know how things are.
     Ask(oneshot::Sender<Status>),
     /// Take no new calls; end those that stand at the deadline.

@@ -121,6 +121,11 @@ impl Plane {
         })
     }
 
+    /// Shows and says these from now on; a call that is shown others already keeps them.
+    pub fn set_prompts(&mut self, prompts: Prompts) {
+        self.prompts = prompts;
+    }
+
     /// Carries out `plan` from now on. `received` says what comes on the legs' streams; `meeting` is the key by which calls
     /// share what they receive.
     pub fn apply(
@@ -289,7 +294,7 @@ impl Plane {
         for (source, kind) in self.sources.in_lane(lane) {
             all.add(lane, Step::AddSource { source, kind });
         }
-        self.prompts_shown().for_each(|(_, prompt)| prompt.again(lane, &self.prompts, &mut all));
+        self.prompts_shown().for_each(|(_, prompt)| prompt.again(lane, &mut all));
         for (call, planned) in &self.calls {
             let names = self.names(*call);
             for (at, step) in steps::all(&planned.plan, (planned.up, planned.down), &names) {

@@ -6,13 +6,11 @@
 use anyhow::{Context, Result};
 use base::Size;
 use bytes::Bytes;
-use domain::config::Theme;
 use domain::prompt::Prompt;
-use domain::theme::{self, Part, Picture};
+use domain::theme::Picture;
 use media_dsp::{Clip, Still};
 use std::collections::HashMap;
-use std::io::ErrorKind;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// The keys in the sheet, in its order.
 pub const KEYS: &str = "0123456789*#ABCD";
@@ -27,12 +25,21 @@ const GREY: u8 = 128;
 /// Pictures lower than this get keys of half the size.
 const LOW: u32 = 480;
 
-/// Everything that can be shown and said.
-#[derive(Debug)]
+/// Everything that can be shown and said. A copy shares its memory.
+#[derive(Debug, Clone)]
 pub struct Prompts {
+    own: Arc<Own>,
+    themes: Arc<ThemeParts>,
+}
+
+/// What each theme has in place of the built-in, by its name.
+pub type ThemeParts = HashMap<String, HashMap<Prompt, Parts>>;
+
+/// What is built in.
+#[derive(Debug)]
+struct Own {
     keys: Sheet,
-    built_in: HashMap<Prompt, BuiltIn>,
-    themes: HashMap<String, HashMap<Prompt, Parts>>,
+    prompts: HashMap<Prompt, BuiltIn>,
 }
 
 /// A built-in prompt. Its picture is decoded when it is first shown: all of them take a third of a second and 15 MB.
@@ -45,9 +52,11 @@ struct BuiltIn {
 
 /// What a theme has of a prompt.
 #[derive(Debug, Default)]
-struct Parts {
-    picture: Option<Still>,
-    voice: Option<Clip>,
+pub struct Parts {
+    /// What is seen.
+    pub picture: Option<Still>,
+    /// What is heard.
+    pub voice: Option<Clip>,
 }
 
 /// How much of each pixel the keys cover.
@@ -79,39 +88,50 @@ const BUILT_IN: &[(&str, &[u8], &[u8])] = built_in!(
 const KEYS_PNG: &[u8] = include_bytes!("../../prompts/keys.png");
 
 impl Prompts {
-    /// The built-in prompts, and the files of `themes`.
+    /// The built-in prompts, without themes.
     ///
     /// # Errors
-    /// If a theme's file cannot be read or is refused; the message names it.
-    pub fn load(themes: &[Theme]) -> Result<Self> {
+    /// If the build is broken.
+    pub fn built_in() -> Result<Self> {
         let keys = Picture::parse(KEYS_PNG).context("the built-in keys")?;
-        let mut built_in = HashMap::new();
+        let keys = Sheet { cover: keys.rgb().iter().step_by(3).copied().collect() };
+        let mut prompts = HashMap::new();
         for prompt in Prompt::ALL {
             let found = BUILT_IN.iter().find(|(name, ..)| *name == prompt.name());
             let (name, png, clip) =
                 found.with_context(|| format!("no built-in prompt {:?}", prompt.name()))?;
             let voice = Clip::from_bytes(Bytes::from_static(clip))
                 .with_context(|| format!("the built-in {name}.clip"))?;
-            built_in.insert(prompt, BuiltIn { png, picture: OnceLock::new(), voice });
+            prompts.insert(prompt, BuiltIn { png, picture: OnceLock::new(), voice });
         }
-        let themes =
-            themes.iter().map(|theme| Ok((theme.name.clone(), read(theme)?))).collect::<Result<_>>()?;
-        Ok(Self { keys: Sheet { cover: keys.rgb().iter().step_by(3).copied().collect() }, built_in, themes })
+        Ok(Self { own: Arc::new(Own { keys, prompts }), themes: Arc::default() })
+    }
+
+    /// The same with these themes, and no others.
+    #[must_use]
+    pub fn with_themes(&self, themes: ThemeParts) -> Self {
+        Self { own: Arc::clone(&self.own), themes: Arc::new(themes) }
+    }
+
+    /// The file of a built-in picture.
+    #[must_use]
+    pub fn built_in_png(&self, prompt: Prompt) -> Option<&'static [u8]> {
+        self.own.prompts.get(&prompt).map(|built_in| built_in.png)
     }
 
     /// The picture of a prompt with what was keyed in it.
     #[must_use]
     pub fn picture(&self, theme: Option<&str>, prompt: Prompt, keyed: &str) -> Option<Still> {
         let own = self.parts(theme, prompt).and_then(|parts| parts.picture.as_ref());
-        let still = own.or_else(|| self.built_in.get(&prompt)?.picture())?;
-        if keyed.is_empty() { Some(still.clone()) } else { self.keys.draw(still, keyed) }
+        let still = own.or_else(|| self.own.prompts.get(&prompt)?.picture())?;
+        if keyed.is_empty() { Some(still.clone()) } else { self.own.keys.draw(still, keyed) }
     }
 
     /// The voice of a prompt.
     #[must_use]
     pub fn voice(&self, theme: Option<&str>, prompt: Prompt) -> Option<Clip> {
         let own = self.parts(theme, prompt).and_then(|parts| parts.voice.as_ref());
-        own.or_else(|| self.built_in.get(&prompt).map(|built_in| &built_in.voice)).cloned()
+        own.or_else(|| self.own.prompts.get(&prompt).map(|built_in| &built_in.voice)).cloned()
     }
 
     fn parts(&self, theme: Option<&str>, prompt: Prompt) -> Option<&Parts> {
@@ -126,30 +146,11 @@ impl BuiltIn {
     }
 }
 
-/// What there is of a theme.
-fn read(theme: &Theme) -> Result<HashMap<Prompt, Parts>> {
-    let mut all: HashMap<Prompt, Parts> = HashMap::new();
-    let context = || format!("theme {:?} in {}", theme.name, theme.folder.display());
-    std::fs::read_dir(&theme.folder).with_context(context)?;
-    for prompt in Prompt::ALL {
-        for kind in ["png", "wav"] {
-            let name = format!("{}.{kind}", prompt.name());
-            let bytes = match std::fs::read(theme.folder.join(&name)) {
-                Ok(bytes) => bytes,
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return Err(error).with_context(|| format!("{name}, {}", context())),
-            };
-            let parts = all.entry(prompt).or_default();
-            match theme::check(&name, &bytes).with_context(context)? {
-                (_, Part::Picture(picture)) => parts.picture = Some(still(&picture)?),
-                (_, Part::Voice(voice)) => parts.voice = Some(Clip::from_pcm(voice.rate(), voice.samples())?),
-            }
-        }
-    }
-    Ok(all)
-}
-
-fn still(picture: &Picture) -> Result<Still> {
+/// A picture as workers have it.
+///
+/// # Errors
+/// If they can't show it.
+pub fn still(picture: &Picture) -> Result<Still> {
     let (width, height) = (picture.width(), picture.height());
     Still::from_rgb(width, height, picture.rgb())
         .with_context(|| format!("a picture of {width}x{height} cannot be shown"))

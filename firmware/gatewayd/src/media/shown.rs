@@ -12,6 +12,8 @@ use media_dsp::{SourceId, SourceKind, Step};
 #[derive(Debug, Clone)]
 pub struct Shown {
     showing: Showing,
+    /// Those that there were when its first one was shown: whoever changes a theme changes it for calls to come.
+    prompts: Prompts,
     /// Its picture's source, and where that is.
     pub picture: SourceId,
     lane: LaneId,
@@ -47,24 +49,27 @@ impl Shown {
         });
         let mut shown = match &kept {
             Some(kept) => Shown { showing: showing.clone(), ..kept.clone() },
-            None => Shown { showing: showing.clone(), picture: fresh(), lane, voice: None },
+            None => {
+                let prompts = prompts.clone();
+                Shown { showing: showing.clone(), prompts, picture: fresh(), lane, voice: None }
+            }
         };
         match &kept {
-            None => shown.add_picture(prompts, batch),
+            None => shown.add_picture(batch),
             Some(kept) if kept.looks_as(showing) => {}
-            Some(_) => shown.show(prompts, batch),
+            Some(_) => shown.show(batch),
         }
-        shown.say(prompts, fresh, batch);
+        shown.say(fresh, batch);
         Some(shown)
     }
 
     /// Everything it is, for a worker that knows nothing.
-    pub fn again(&self, lane: LaneId, prompts: &Prompts, batch: &mut Batch) {
+    pub fn again(&self, lane: LaneId, batch: &mut Batch) {
         if self.lane == lane {
-            self.add_picture(prompts, batch);
+            self.add_picture(batch);
         }
         if let Some((_, source)) = self.voice.filter(|_| lane == SOUND) {
-            self.add_voice(source, prompts, batch);
+            self.add_voice(source, batch);
         }
     }
 
@@ -81,19 +86,19 @@ impl Shown {
         look(&self.showing) == look(showing)
     }
 
-    fn add_picture(&self, prompts: &Prompts, batch: &mut Batch) {
+    fn add_picture(&self, batch: &mut Batch) {
         batch.add(self.lane, Step::AddSource { source: self.picture, kind: SourceKind::Picture });
-        self.show(prompts, batch);
+        self.show(batch);
     }
 
-    fn show(&self, prompts: &Prompts, batch: &mut Batch) {
+    fn show(&self, batch: &mut Batch) {
         let Showing { prompt, theme, keyed, .. } = &self.showing;
-        if let Some(still) = prompts.picture(theme.as_deref(), *prompt, keyed.reveal()) {
+        if let Some(still) = self.prompts.picture(theme.as_deref(), *prompt, keyed.reveal()) {
             batch.add(self.lane, Step::Show { source: self.picture, still });
         }
     }
 
-    fn say(&mut self, prompts: &Prompts, mut fresh: impl FnMut() -> SourceId, batch: &mut Batch) {
+    fn say(&mut self, mut fresh: impl FnMut() -> SourceId, batch: &mut Batch) {
         if self.voice.map(|(number, _)| number) == self.showing.says {
             return;
         }
@@ -102,13 +107,13 @@ impl Shown {
         }
         self.voice = self.showing.says.map(|number| (number, fresh()));
         if let Some((_, source)) = self.voice {
-            self.add_voice(source, prompts, batch);
+            self.add_voice(source, batch);
         }
     }
 
-    fn add_voice(&self, source: SourceId, prompts: &Prompts, batch: &mut Batch) {
+    fn add_voice(&self, source: SourceId, batch: &mut Batch) {
         batch.add(SOUND, Step::AddSource { source, kind: SourceKind::Sound });
-        if let Some(clip) = prompts.voice(self.showing.theme.as_deref(), self.showing.prompt) {
+        if let Some(clip) = self.prompts.voice(self.showing.theme.as_deref(), self.showing.prompt) {
             batch.add(SOUND, Step::Play { source, clip });
         }
     }

@@ -141,7 +141,7 @@ impl Rig {
         });
         let epoch = Instant::now();
         let plane =
-            Plane::new(pictures, epoch, Prompts::load(&[]).expect("prompts"), &wake).expect("threads");
+            Plane::new(pictures, epoch, Prompts::built_in().expect("prompts"), &wake).expect("threads");
         Self { plane, bell, deadly, told: Vec::new(), camera: Camera::new(Codec::Vp8, epoch) }
     }
 

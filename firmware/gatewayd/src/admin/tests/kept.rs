@@ -8,7 +8,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits until an alarm of this kind stands, or none does.
-async fn stands(bench: &Bench, kind: AlarmKind, wanted: bool) {
+pub(super) async fn stands(bench: &Bench, kind: AlarmKind, wanted: bool) {
     let mut news = bench.admin.alarms.subscribe();
     let until = async {
         while bench.admin.alarms.list().iter().any(|alarm| alarm.kind == kind) != wanted {

@@ -233,6 +233,7 @@ impl Shard {
             Event::HangUp(id) => self.turn(now, id, Work::Call(CallInput::Operator(Operator::HangUp))),
             Event::Configure(config) => self.configure(now, config),
             Event::Licences(licences) => self.licensed.put_in_force(now, licences),
+            Event::Prompts(prompts) => self.parts.plane.set_prompts(prompts),
             Event::Ask(answer) => drop(answer.send(status::read(self, now))),
             Event::Drain { deadline } => self.drain(now, deadline),
         }

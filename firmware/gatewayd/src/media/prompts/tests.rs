@@ -1,9 +1,8 @@
-//! The built-in prompts are whole, and a theme takes their place where it has something.
+//! The built-in prompts are whole, and what is keyed is seen in them.
 
 use super::*;
 use base::{Machine, Output};
 use media_dsp::{Command, Graph, Listening, Report, SourceId, SourceKind, Step, graph};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 const LIST: &str = include_str!("../../../prompts/list.txt");
@@ -26,7 +25,7 @@ fn p5_the_built_in_prompts_are_whole_and_are_what_their_list_says() {
     assert_eq!(LIST.lines().collect::<Vec<_>>(), lines, "make them with `cargo xtask prompts`");
     assert!(files.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() < MOST_BYTES);
 
-    let prompts = Prompts::load(&[]).expect("prompts");
+    let prompts = Prompts::built_in().expect("prompts");
     for prompt in Prompt::ALL {
         let picture = prompts.picture(None, prompt, "").expect("a picture");
         assert_eq!(picture.size(), Size::HD720, "{prompt:?}");
@@ -48,7 +47,7 @@ fn bright(still: &Still, x: std::ops::Range<u32>, y: std::ops::Range<u32>) -> us
 /// P5
 #[test]
 fn p5_what_is_keyed_is_seen_in_its_field_and_only_there() {
-    let prompts = Prompts::load(&[]).expect("prompts");
+    let prompts = Prompts::built_in().expect("prompts");
     let seen = |keyed: &str| prompts.picture(None, Prompt::Welcome, keyed).expect("a picture");
     let (left, top, width, height) = FIELD;
     let field = |still: &Still| bright(still, left..left + width, top..top + height);
@@ -70,7 +69,7 @@ fn p5_what_is_keyed_is_seen_in_its_field_and_only_there() {
 /// P5: a room's microphone hears what we say.
 #[test]
 fn p5_what_the_box_says_holds_no_keys() {
-    let prompts = Prompts::load(&[]).expect("prompts");
+    let prompts = Prompts::built_in().expect("prompts");
     for prompt in Prompt::ALL {
         let (epoch, source) = (Instant::now(), SourceId(1));
         let (mut graph, mut keys, mut played) = (Graph::new(epoch, Instant::now), String::new(), 0);
@@ -91,54 +90,4 @@ fn p5_what_the_box_says_holds_no_keys() {
         }
         assert_eq!(keys, "", "{prompt:?}");
     }
-}
-
-fn theme(folder: &Path) -> [Theme; 1] {
-    [Theme { name: "dark".into(), folder: folder.to_owned() }]
-}
-
-/// P5
-#[test]
-fn p5_a_theme_takes_the_place_of_what_it_has_and_of_nothing_else() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut file = Vec::new();
-    let mut encoder = png::Encoder::new(&mut file, 320, 180);
-    encoder.set_color(png::ColorType::Grayscale);
-    encoder
-        .write_header()
-        .and_then(|mut writer| writer.write_image_data(&[200; 320 * 180]))
-        .expect("encoded");
-    std::fs::write(folder.path().join("welcome.png"), &file).expect("written");
-    let mut wav =
-        b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x44\xac\0\0\x88\x58\x01\0\x02\0\x10\0data".to_vec();
-    wav.extend(88_200_u32.to_le_bytes());
-    wav.extend(vec![0; 88_200]);
-    std::fs::write(folder.path().join("lobby.wav"), &wav).expect("written");
-
-    let prompts = Prompts::load(&theme(folder.path())).expect("prompts");
-    let size = |theme, prompt| prompts.picture(theme, prompt, "42").expect("a picture").size();
-    assert_eq!(size(Some("dark"), Prompt::Welcome), Size::new(320, 180));
-    assert_eq!(size(Some("dark"), Prompt::Lobby), Size::HD720);
-    assert_eq!(size(None, Prompt::Welcome), Size::HD720);
-    let lasts = |theme, prompt| prompts.voice(theme, prompt).expect("a voice").duration();
-    assert_eq!(
-        lasts(Some("dark"), Prompt::Lobby),
-        Duration::from_millis(1_400),
-        "a second at 44.1 kHz, and silence"
-    );
-    assert_eq!(lasts(Some("dark"), Prompt::Welcome), lasts(None, Prompt::Welcome));
-}
-
-#[test]
-fn a_theme_with_a_file_that_is_refused_says_which_and_why() {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("full.wav"), b"ID3").expect("written");
-    let error = format!("{:#}", Prompts::load(&theme(folder.path())).expect_err("refused"));
-    assert!(
-        error.starts_with("theme \"dark\" in ")
-            && error.ends_with("\"full.wav\" is no WAV file; save it as WAV, PCM, 16 bit"),
-        "{error}"
-    );
-    let gone = format!("{:#}", Prompts::load(&theme(Path::new("/nowhere"))).expect_err("refused"));
-    assert!(gone.contains("theme \"dark\" in /nowhere"), "{gone}");
 }
