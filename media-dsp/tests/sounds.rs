@@ -59,6 +59,39 @@ fn a_tone_goes_from_every_codec_to_every_codec() {
     }
 }
 
+/// How wide a packet of Opus is coded, in Hz (RFC 6716 3.1, table 2).
+fn width(frame: &EncodedFrame) -> u32 {
+    match frame.data[0] >> 3 {
+        0..=3 | 16..=19 => 4_000,
+        4..=7 => 6_000,
+        8..=11 | 20..=23 => 8_000,
+        12..=13 | 24..=27 => 12_000,
+        _ => 20_000,
+    }
+}
+
+#[test]
+fn a_mix_is_coded_as_wide_as_its_widest_voice_and_no_wider() {
+    let mut rig = Rig::new();
+    let mut microphones = [(Codec::Pcmu, 0), (Codec::G722, 50), (Codec::Opus, 100)]
+        .map(|(codec, from)| (Microphone::new(codec, 440.0, 0.2), from));
+    (1..=3).for_each(|source| rig.add_source(source, SourceKind::Sound));
+    rig.apply([mix(10, Codec::Opus, &[1, 2, 3], None)]);
+    for n in 0..150 {
+        rig.go(ms(n * 20));
+        let now = rig.now();
+        for (source, (microphone, from)) in (1..).zip(&mut microphones) {
+            if n >= *from {
+                rig.frame(source, microphone.speak(ms(20), now, now));
+            }
+        }
+    }
+    let widths: Vec<_> = rig.frames(10).iter().map(|(_, frame)| width(frame)).collect();
+    assert!(widths[5..45].iter().all(|width| *width == 4_000), "a telephone: {widths:?}");
+    assert!(widths[60..95].iter().all(|width| *width == 8_000), "a room with G.722 comes: {widths:?}");
+    assert!(widths[110..].iter().all(|width| *width >= 12_000), "somebody with Opus comes: {widths:?}");
+}
+
 #[test]
 fn nobody_hears_himself_and_everybody_hears_the_others() {
     let mut rig = Rig::new();

@@ -208,4 +208,10 @@ pub trait AudioEncoder: Send {
     fn set_bitrate(&mut self, bps: u32) {
         let _ = bps;
     }
+
+    /// What goes in was sampled `rate` times a second before it came to [`rate`](AudioEncoder::rate): there is nothing in it above half of
+    /// that, and nothing above need be coded.
+    fn set_source_rate(&mut self, rate: u32) {
+        let _ = rate;
+    }
 }

@@ -1,7 +1,7 @@
 //! Opus (RFC 6716) by libopus, mono at 48 kHz; stereo that comes is mixed down by the library.
 
 use crate::{AudioDecoder, AudioEncoder, DecodeError, EncodeError, MAX_SOUND_BYTES};
-use opus::{Application, Bitrate, Channels};
+use opus::{Application, Bandwidth, Bitrate, Channels};
 
 /// Samples per second, in and out.
 pub const RATE: u32 = 48_000;
@@ -82,6 +82,7 @@ impl AudioDecoder for Decoder {
 #[derive(Debug)]
 pub struct Encoder {
     inner: opus::Encoder,
+    source_rate: u32,
     delay: usize,
     packet: Vec<u8>,
 }
@@ -104,7 +105,12 @@ impl Encoder {
         };
         let (inner, delay) =
             build().map_err(|error: opus::Error| EncodeError::Failed(error.code() as i32))?;
-        let mut encoder = Self { inner, delay: usize::try_from(delay).unwrap_or(0), packet: vec![0; 1500] };
+        let mut encoder = Self {
+            inner,
+            source_rate: RATE,
+            delay: usize::try_from(delay).unwrap_or(0),
+            packet: vec![0; 1500],
+        };
         encoder.set_bitrate(bps);
         Ok(encoder)
     }
@@ -130,6 +136,20 @@ impl AudioEncoder for Encoder {
             .map_err(|error| EncodeError::Failed(error.code() as i32))?;
         out.extend_from_slice(self.packet.get(..bytes).unwrap_or_default());
         Ok(())
+    }
+
+    fn set_source_rate(&mut self, rate: u32) {
+        let bandwidth = match rate {
+            0..=8_000 => Bandwidth::Narrowband,
+            8_001..=16_000 => Bandwidth::Wideband,
+            _ => Bandwidth::Fullband,
+        };
+        // the library takes each of these
+        let _ = self.inner.set_max_bandwidth(bandwidth);
+        if rate > std::mem::replace(&mut self.source_rate, rate) {
+            // It widens step by step, at pauses; begun anew it is as wide as it may be with the next packet.
+            let _ = self.inner.reset_state();
+        }
     }
 
     fn set_bitrate(&mut self, bps: u32) {

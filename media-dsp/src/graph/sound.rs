@@ -122,6 +122,11 @@ impl SoundSource {
         self.tell_keys(report);
     }
 
+    /// Samples per second of what it takes; `None` before anything came. There is nothing in it above half of that.
+    pub fn rate(&self) -> Option<u32> {
+        self.decoder.as_ref().map(|(_, decoder, _)| decoder.rate())
+    }
+
     /// Says `clip` from `now` on.
     pub fn play(&mut self, now: MediaTime, clip: Clip) {
         self.playing = Some(Playing { clip, at: 0, next: now });
