@@ -265,10 +265,9 @@ fn show_themes(gateway: &Gateway, config: Arc<Config>) {
     let (shards, alarms) = (gateway.events.clone(), gateway.alarms.teller());
     let read = move || anyhow::Ok(Reader::new()?.read(&config.themes, None));
     tokio::spawn(async move {
-        match tokio::task::spawn_blocking(read).await {
-            Ok(Ok(read)) => themes::show(&read, &shards, &alarms).await,
-            Ok(Err(error)) => warn!(%error, "themes can't be read"),
-            Err(error) => warn!(%error, "themes can't be read"),
+        match tokio::task::spawn_blocking(read).await.map_err(anyhow::Error::from).flatten() {
+            Ok(read) => themes::show(&read, &shards, &alarms).await,
+            Err(error) => warn!(%error, "themes can't be read; callers see and hear what is built in"),
         }
     });
 }

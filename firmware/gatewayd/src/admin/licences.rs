@@ -180,7 +180,8 @@ async fn upload(
         IfEarly::Refuse => Early::Refused,
         IfEarly::Keep => Early::Kept,
     };
-    away(&admin, move |admin| admin.licensing.upload(&who.name, &upload.file, early)).await?;
+    admin.away(move |admin| admin.licensing.upload(&who.name, &upload.file, early)).await?;
+    admin.relicense().await;
     Ok(Json(shown(&admin)))
 }
 
@@ -189,20 +190,9 @@ async fn remove(
     Extension(who): Extension<Who>,
     Segment(id): Segment<String>,
 ) -> Result<StatusCode, Problem> {
-    away(&admin, move |admin| admin.licensing.remove(&who.name, &id)).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Changes what is held, away from the loop that serves others, and has everybody go by it.
-async fn away(
-    admin: &Arc<Admin>,
-    change: impl FnOnce(&Admin) -> Result<(), NotChanged> + Send + 'static,
-) -> Result<(), Problem> {
-    let worker = Arc::clone(admin);
-    let done = tokio::task::spawn_blocking(move || change(&worker)).await;
-    done.map_err(|_| Sort::Failed.because("it was not done"))??;
+    admin.away(move |admin| admin.licensing.remove(&who.name, &id)).await?;
     admin.relicense().await;
-    Ok(())
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn shown(admin: &Admin) -> LicenceStatus {

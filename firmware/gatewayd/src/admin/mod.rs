@@ -85,8 +85,6 @@ pub struct Admin {
     relicensing: tokio::sync::Mutex<()>,
     /// The same for what is shown and said.
     showing: tokio::sync::Mutex<()>,
-    /// Rung when themes may have changed.
-    themes_changed: Notify,
     alarms: AlarmsHandle,
     live: watch::Receiver<Arc<Status>>,
     console: Console,
@@ -138,7 +136,6 @@ impl Admin {
             themes,
             relicensing: tokio::sync::Mutex::default(),
             showing: tokio::sync::Mutex::default(),
-            themes_changed: Notify::new(),
             alarms,
             live,
             console,
@@ -194,6 +191,21 @@ impl Admin {
         self.alarms.license(licences).await;
     }
 
+    /// Does `work` away from the loop that serves others: the disk may take its time, and so do keys and pictures.
+    async fn away<T, E>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        Problem: From<E>,
+    {
+        let admin = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || work(&admin)).await;
+        Ok(done.map_err(|_| Sort::Failed.because("it was not done"))??)
+    }
+
     /// Tells the alarms how long what proves the box is good for.
     fn tell_trust(&self) {
         let alarms = self.alarms.teller();
@@ -219,10 +231,8 @@ impl Admin {
         detail: Vec<String>,
         edits: Vec<Edit>,
     ) -> Result<(), Problem> {
-        let (admin, by) = (Arc::clone(self), by.to_owned());
-        let made = tokio::task::spawn_blocking(move || admin.configuration.commit(&by, act, detail, edits));
-        made.await.map_err(|_| Sort::Failed.because("the change was not made"))??;
-        Ok(())
+        let by = by.to_owned();
+        self.away(move |admin| admin.configuration.commit(&by, act, detail, edits)).await.map(drop)
     }
 
     /// Notes in the audit log what changes no document.
@@ -281,17 +291,18 @@ pub async fn follow(
     let mut standing = admin.configuration.watch_standing();
     admin.configuration.found().iter().for_each(|fact| alarms.tell(fact.clone()));
     let mut themes = admin.configuration.now().themes.clone();
-    if !themes.is_empty() {
-        admin.themes_changed.notify_one();
-    }
-    // Reading them takes its time, and the live view goes on.
-    let reader = Arc::clone(&admin);
+    // Reading them takes its time, and the live view goes on. Whatever changes meanwhile is read once more, and no more often.
+    let bell = Arc::new(Notify::new());
+    let (reader, rung) = (Arc::clone(&admin), Arc::clone(&bell));
     tokio::spawn(async move {
         loop {
-            reader.themes_changed.notified().await;
+            rung.notified().await;
             reader.show_themes().await;
         }
     });
+    if !themes.is_empty() {
+        bell.notify_one();
+    }
     loop {
         tokio::select! {
             _ = tick.tick() => drop(live.send_replace(Arc::new(asked.status().await))),
@@ -299,7 +310,7 @@ pub async fn follow(
                 admin.tell_trust();
                 admin.configuration.facts().into_iter().for_each(|fact| alarms.tell(fact));
                 if admin.themes.want_another_look() {
-                    admin.themes_changed.notify_one();
+                    bell.notify_one();
                 }
             }
             changed = standing.changed() => {
@@ -323,7 +334,7 @@ pub async fn follow(
                         drop(shard.send(Event::Configure(Arc::clone(&config))).await);
                     }
                     if std::mem::replace(&mut themes, config.themes.clone()) != config.themes {
-                        admin.themes_changed.notify_one();
+                        bell.notify_one();
                     }
                     admin.alarms.configure(config).await;
                 }

@@ -405,16 +405,14 @@ async fn delete_one(
 
 /// Makes the change, away from the loop that serves others: the disk may take its time.
 async fn make(admin: &Arc<Admin>, who: Who, changes: Vec<Change>) -> Result<Done, Problem> {
-    let admin = Arc::clone(admin);
-    let made = tokio::task::spawn_blocking(move || {
+    let make = move |admin: &Admin| {
         // P15: a gateway-token licence says how many access tokens may exist.
         let bounds = |before: &Config, after: &Config| admin.licensing.bounds(before, after);
-        // A file that is uploaded meanwhile goes where its theme goes.
-        let _still = admin.themes.held_still();
-        let along = admin.themes.follow(&changes).map_err(|error| failed(&error))?;
-        Ok(admin.configuration.change_within(&who.name, &changes, along, &bounds)?)
-    });
-    made.await.map_err(|_| Sort::Failed.because("the change was not made"))?
+        let moves = admin.themes.follow(&changes).map_err(|error| failed(&error))?;
+        let edits = moves.edits.clone();
+        Ok::<_, Problem>(admin.configuration.change_within(&who.name, &changes, edits, &bounds)?)
+    };
+    admin.away(make).await
 }
 
 fn answer(admin: &Admin, kind: Kind, id: &str, status: StatusCode, done: &Done) -> Result<Response, Problem> {

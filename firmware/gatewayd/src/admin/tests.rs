@@ -574,6 +574,9 @@ fn k2_a_certificate_is_requested_uploaded_and_watched_and_a_request_in_its_place
         let is_end =
             |fact: &Fact| matches!(fact, Fact::Certificate { .. } | Fact::GatewayToken { ends: Some(_), .. });
         assert_eq!(bench.admin.trust.facts("meet.example.com").filter(is_end).count(), 0);
+        // That there is no gateway token is told too, or the alarm of one that was taken out of use would stand for ever.
+        let is_none = |fact: Fact| matches!(fact, Fact::GatewayToken { ends: None, .. });
+        assert!(bench.admin.trust.facts("meet.example.com").any(is_none));
         // Signed, it is in use at once, and the alarms know when it ends.
         let chain = Authority::new().sign(&csr);
         let uploaded = bench.ask(&ann, "PUT", "/tls-certificate", Some(json!({ "pem": chain }))).await;

@@ -18,8 +18,11 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// What files come as.
-const MEDIA: &[&str] = &["image/png", "audio/wav", "application/octet-stream"];
+/// What files are sent as, and what they may come as.
+const SENT: &[&str] = &["image/png", "audio/wav"];
+const TAKEN: &[&str] = &["image/png", "audio/wav", "application/octet-stream"];
+/// Names of WAV that are older, or registered (RFC 2361).
+const ALSO_WAV: [&str; 3] = ["audio/x-wav", "audio/wave", "audio/vnd.wave"];
 
 /// Which part of a prompt a file is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -94,12 +97,12 @@ pub fn add(book: &mut Book) {
     book.add(
         one(Method::Get, "A file of a theme; where it has none, the built-in picture")
             .role(Role::Viewer)
-            .gives_media(200, Media::Files(&MEDIA[..2]))
+            .gives_media(200, Media::Files(SENT))
             .problems(&[Sort::NotFound]),
         read,
     );
     let put = one(Method::Put, "Checks a picture (PNG) or a voice (WAV) and takes it into use at once");
-    let put = Operation { takes: Media::Files(MEDIA), body_bytes: MAX_WAV_BYTES, ..put };
+    let put = Operation { takes: Media::Files(TAKEN), body_bytes: MAX_WAV_BYTES, ..put };
     book.add(put.gives::<ThemeFile>().problems(&[Sort::NotFound, Sort::Conflict]), upload);
     book.add(
         one(Method::Delete, "Takes an uploaded file away; what was there before it is used again")
@@ -122,15 +125,14 @@ async fn read(
     Segment((theme, file)): Segment<(String, String)>,
 ) -> Result<Response, Problem> {
     let file = named(&admin, &theme, &file)?;
-    let (worker, name) = (Arc::clone(&admin), theme.clone());
-    let found = tokio::task::spawn_blocking(move || worker.themes.file(&name, file)).await;
-    let found = found.map_err(|_| Sort::Failed.because("it was not read"))?;
-    let found = found.map_err(|error| match error.kind() {
+    let name = theme.clone();
+    let failed = move |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => {
             Sort::NotFound.because(format!("{file} is not there any more; upload it again"))
         }
-        _ => Sort::Failed.because(format!("{file} can't be read: {error}")),
-    })?;
+        _ => Sort::Failed.because(format!("{file} can't be read: {error}; upload it again")),
+    };
+    let found = admin.away(move |admin| admin.themes.file(&name, file).map_err(failed)).await?;
     let kind = [(header::CONTENT_TYPE, file.kind.media_type())];
     if let Some(bytes) = found {
         return Ok((kind, bytes).into_response());
@@ -152,13 +154,13 @@ async fn upload(
 ) -> Result<Json<ThemeFile>, Problem> {
     let file = named(&admin, &theme, &file)?;
     let wanted = file.kind.media_type();
-    // Some systems call WAV by its older names (RFC 2361).
-    let same = |kind: &str| kind.replace("x-wav", "wav").replace("vnd.wave", "wav").replace("wave", "wav");
-    if same(&kind) != wanted && kind != "application/octet-stream" {
-        return Err(Sort::MediaType.because(format!("send {wanted}")));
+    let also = file.kind == FileKind::Voice && ALSO_WAV.contains(&&*kind);
+    if kind != wanted && !also && kind != "application/octet-stream" {
+        return Err(Sort::MediaType.because(format!("{file} came as {kind:?}; send it as {wanted}")));
     }
     let name = theme.clone();
-    change(&admin, move |admin| admin.themes.put(&who.name, &name, file, &bytes)).await?;
+    admin.away(move |admin| admin.themes.put(&who.name, &name, file, &bytes)).await?;
+    admin.show_themes().await;
     Ok(Json(shown(&admin.themes.now(), &theme, file)))
 }
 
@@ -168,20 +170,9 @@ async fn remove(
     Segment((theme, file)): Segment<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let file = named(&admin, &theme, &file)?;
-    change(&admin, move |admin| admin.themes.remove(&who.name, &theme, file)).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Changes what is kept, away from the loop that serves others, and has callers see and hear it.
-async fn change(
-    admin: &Arc<Admin>,
-    change: impl FnOnce(&Admin) -> Result<(), NotKept> + Send + 'static,
-) -> Result<(), Problem> {
-    let worker = Arc::clone(admin);
-    let done = tokio::task::spawn_blocking(move || change(&worker)).await;
-    done.map_err(|_| Sort::Failed.because("it was not done"))??;
+    admin.away(move |admin| admin.themes.remove(&who.name, &theme, file)).await?;
     admin.show_themes().await;
-    Ok(())
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn known(admin: &Admin, theme: &str) -> Result<(), Problem> {

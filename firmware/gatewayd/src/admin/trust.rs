@@ -248,16 +248,6 @@ pub fn add(book: &mut Book) {
     );
 }
 
-/// Does `work` away from the loop that serves others: keys take their time, and so does the disk.
-async fn away<T: Send + 'static>(
-    admin: &Arc<Admin>,
-    work: impl FnOnce(&Admin) -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
-    let admin = Arc::clone(admin);
-    let done = tokio::task::spawn_blocking(move || work(&admin)).await;
-    done.map_err(|_| Sort::Failed.because("it was not done"))?
-}
-
 fn request(draft: &Draft, usage: Usage) -> Result<CsrRequest, Problem> {
     CsrRequest::new(draft, usage).map_err(|problems| {
         let errors = problems.into_iter().map(|problem| FieldError {
@@ -279,7 +269,7 @@ async fn tls_request(
     Body(draft): Body<Draft>,
 ) -> Result<Json<Requested>, Problem> {
     let request = request(&draft, Usage::Gateway)?;
-    let csr = away(&admin, move |admin| Ok(admin.trust.request_tls(&request)?)).await?;
+    let csr = admin.away(move |admin| admin.trust.request_tls(&request)).await?;
     admin.note(&who.name, "request-certificate", draft.names).await;
     Ok(Json(Requested { file: "gateway.csr", csr }))
 }
@@ -288,7 +278,7 @@ async fn tls_discard(
     State(admin): State<Arc<Admin>>,
     Extension(who): Extension<Who>,
 ) -> Result<StatusCode, Problem> {
-    away(&admin, |admin| Ok(admin.trust.tls().discard_pending()?)).await?;
+    admin.away(|admin| admin.trust.tls().discard_pending()).await?;
     admin.note(&who.name, "discard-certificate-request", Vec::new()).await;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -298,9 +288,9 @@ async fn tls_upload(
     Extension(who): Extension<Who>,
     Body(upload): Body<Upload>,
 ) -> Result<Json<TrustStatus>, Problem> {
-    let status = away(&admin, move |admin| {
+    let status = admin.away(move |admin| {
         let domains = admin.configuration.now().gateway.domains.clone();
-        Ok(admin.trust.upload_tls(&upload.pem, &domains)?)
+        admin.trust.upload_tls(&upload.pem, &domains)
     });
     let status = status.await?;
     admin.note(&who.name, "replace-certificate", detail(&status)).await;
@@ -326,7 +316,7 @@ async fn token_request(
     Body(draft): Body<Draft>,
 ) -> Result<Json<Requested>, Problem> {
     let request = request(&draft, Usage::GatewayToken)?;
-    let csr = away(&admin, move |admin| Ok(admin.trust.token().request(&request)?)).await?;
+    let csr = admin.away(move |admin| admin.trust.token().request(&request)).await?;
     admin.note(&who.name, "request-gateway-token", Vec::new()).await;
     Ok(Json(Requested { file: domain::certificate::GATEWAY_TOKEN_REQUEST_FILE, csr }))
 }
@@ -335,7 +325,7 @@ async fn token_discard(
     State(admin): State<Arc<Admin>>,
     Extension(who): Extension<Who>,
 ) -> Result<StatusCode, Problem> {
-    away(&admin, |admin| Ok(admin.trust.token().discard_request()?)).await?;
+    admin.away(|admin| admin.trust.token().discard_request()).await?;
     admin.note(&who.name, "discard-gateway-token-request", Vec::new()).await;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -345,11 +335,11 @@ async fn token_upload(
     Extension(who): Extension<Who>,
     Body(upload): Body<Upload>,
 ) -> Result<Json<TrustStatus>, Problem> {
-    let status = away(&admin, move |admin| {
+    let status = admin.away(move |admin| {
         let mut token = admin.trust.token();
         let checked = token.upload(upload.pem.as_bytes(), now())?;
         let warnings = checked.warnings().iter().map(ToString::to_string).collect();
-        Ok(TrustStatus { warnings, ..shown(&token.status(now())) })
+        Ok::<_, HolderError>(TrustStatus { warnings, ..shown(&token.status(now())) })
     });
     let status = status.await?;
     admin.note(&who.name, "replace-gateway-token", detail(&status)).await;
@@ -361,7 +351,7 @@ async fn token_remove(
     State(admin): State<Arc<Admin>>,
     Extension(who): Extension<Who>,
 ) -> Result<StatusCode, Problem> {
-    away(&admin, |admin| Ok(admin.trust.token().remove()?)).await?;
+    admin.away(|admin| admin.trust.token().remove()).await?;
     admin.note(&who.name, "remove-gateway-token", Vec::new()).await;
     admin.tell_trust();
     Ok(StatusCode::NO_CONTENT)

@@ -1,5 +1,5 @@
 //! Themes (P5): an administrator's pictures and voices in place of the built-in ones. What is uploaded holds at once, what is put in a
-//! folder within a minute.
+//! folder within a minute; a gateway without a store reads its folders once, at the start.
 //!
 //! ```text
 //!  store: theme-files/<theme>/<file> ─▶ a digest ─▶ themes/<digest> ─┐
@@ -12,7 +12,7 @@ mod reader;
 mod uploads;
 
 pub use reader::{Origin, Reader, ThemesRead, Used};
-pub use uploads::{Kept, NotKept, Uploads};
+pub use uploads::{Kept, Moves, NotKept, Uploads};
 
 use crate::alarms::Teller;
 use crate::configuration::{Change, Configuration};
@@ -23,7 +23,6 @@ use reader::{Decoded, digest};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use store::Edit;
 use tokio::sync::{mpsc, watch};
 
 /// The themes of a box whose configuration is kept in a store.
@@ -105,16 +104,11 @@ impl Themes {
         folder.map_or(Ok(None), |folder| reader::in_folder(folder, file))
     }
 
-    /// Nothing is uploaded or taken away for as long as this is held.
-    pub fn held_still(&self) -> MutexGuard<'_, ()> {
-        self.uploads.held_still()
-    }
-
     /// What becomes of uploaded files where `changes` rename or remove their themes.
     ///
     /// # Errors
     /// If the store can't be read.
-    pub fn follow(&self, changes: &[Change]) -> io::Result<Vec<Edit>> {
+    pub fn follow(&self, changes: &[Change]) -> io::Result<Moves<'_>> {
         self.uploads.follow(changes)
     }
 

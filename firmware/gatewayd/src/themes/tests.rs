@@ -140,7 +140,9 @@ impl Bench {
             changes.extend(name.map(|name| change(name, Some(json!({ "name": name })))));
         }
         let along = self.themes.follow(&changes).expect("read");
-        self.configuration.change_within("ann", &changes, along, &|_, _| Ok(())).expect("changed");
+        self.configuration
+            .change_within("ann", &changes, along.edits.clone(), &|_, _| Ok(()))
+            .expect("changed");
     }
 
     fn put(&self, name: &str, bytes: &[u8]) -> Result<(), NotKept> {

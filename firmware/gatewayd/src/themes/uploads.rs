@@ -52,6 +52,15 @@ pub struct Kept {
     pub about: String,
 }
 
+/// What becomes of uploaded files where their themes go. Until it is gone itself nothing is kept or taken away, so that a file that comes
+/// meanwhile goes where its theme went.
+#[derive(Default)]
+pub struct Moves<'u> {
+    /// To be made in one write with the change of the themes.
+    pub edits: Vec<Edit>,
+    _still: Option<MutexGuard<'u, ()>>,
+}
+
 /// A file that was not taken, or not taken away; nothing is changed.
 #[derive(Debug, thiserror::Error)]
 pub enum NotKept {
@@ -149,7 +158,7 @@ impl Uploads {
     }
 
     /// Nothing is kept or taken away for as long as this is held.
-    pub fn held_still(&self) -> MutexGuard<'_, ()> {
+    fn held_still(&self) -> MutexGuard<'_, ()> {
         // Each change is one write of the store.
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -158,9 +167,12 @@ impl Uploads {
     ///
     /// # Errors
     /// If the store can't be read.
-    pub fn follow(&self, changes: &[Change]) -> io::Result<Vec<Edit>> {
+    pub fn follow(&self, changes: &[Change]) -> io::Result<Moves<'_>> {
         let themes = || changes.iter().filter(|change| change.kind == Kind::Themes);
-        let Some(gone) = themes().find(|change| change.body.is_none()) else { return Ok(Vec::new()) };
+        let Some(gone) = themes().find(|change| change.body.is_none()) else {
+            return Ok(Moves::default());
+        };
+        let still = self.held_still();
         let renamed = themes().find(|change| change.body.is_some());
         let mut edits = Vec::new();
         for (file, kept) in self.of(&gone.id)? {
@@ -170,7 +182,7 @@ impl Uploads {
                 edits.push(Edit::put(key(&renamed.id, file)?, Expected::Anything, kept.as_bytes()));
             }
         }
-        Ok(edits)
+        Ok(Moves { edits, _still: Some(still) })
     }
 
     /// Every file, by its theme's name; what is no file of this release is passed over.

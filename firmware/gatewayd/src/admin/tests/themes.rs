@@ -97,7 +97,13 @@ fn p5_what_is_no_picture_or_voice_is_refused_with_its_own_sentence() {
         let vic = bench.logged_in("vic", access::Role::Viewer).await;
         bench.put(&vic, "welcome.png", "image/png", png(64, 64)).await.is(403);
         for (status, file, kind, bytes, says) in [
-            (415, "welcome.png", "audio/wav", png(64, 64), "send image/png"),
+            (
+                415,
+                "welcome.png",
+                "audio/wav",
+                png(64, 64),
+                "welcome.png came as \"audio/wav\"; send it as image/png",
+            ),
             (422, "welcome.png", "image/png", b"GIF89a".to_vec(), "welcome.png is no whole PNG file"),
             (
                 422,
