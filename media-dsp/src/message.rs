@@ -146,6 +146,14 @@ pub enum Step {
         /// What is heard, at most [`MAX_INPUTS`].
         inputs: Vec<SourceId>,
     },
+    /// So much of a mix's frames is to be expected to get lost: a codec that can prepare for it does, and one that need not saves
+    /// the bits and the work.
+    ExpectLoss {
+        /// Which mix.
+        sink: SinkId,
+        /// Percent.
+        percent: u8,
+    },
     /// No more frames of this sink, be it a picture, a mix or one layer of a ladder.
     RemoveSink(SinkId),
 }
@@ -266,6 +274,8 @@ pub struct Mix {
     pub frame_time: Duration,
     /// Bits per second; Opus only, the others have one rate.
     pub bps: u32,
+    /// How many of its frames are to be expected to get lost, in percent.
+    pub expected_loss: u8,
     /// What is heard, at most [`MAX_INPUTS`].
     pub inputs: Vec<SourceId>,
     /// The listener's own sound, left out even where `inputs` lists it: so one list serves all listeners of a meeting.

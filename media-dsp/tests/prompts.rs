@@ -27,6 +27,7 @@ fn mix(codec: Codec, source: u64) -> Step {
         codec,
         frame_time,
         bps: 32_000,
+        expected_loss: 0,
         inputs: vec![SourceId(source)],
         own: None,
         opening,

@@ -20,6 +20,7 @@ fn mix(sink: u64, codec: Codec, inputs: &[u64], own: Option<u64>) -> Step {
         bps: 32_000,
         inputs: inputs.iter().map(|&id| SourceId(id)).collect(),
         own: own.map(SourceId),
+        expected_loss: 0,
         opening: Opening::Silence,
     })
 }

@@ -93,6 +93,8 @@ pub enum LegEvent {
     KeyframeWanted(StreamId),
     /// How much may be sent to the far side now, over all streams, in bits per second.
     Bandwidth(u64),
+    /// How much of the sound sent to the far side is to be expected to get lost, in percent. None until told otherwise.
+    SoundLoss(u8),
     /// Who is in the conference, whole, ourselves left out; at most [`limits::ROSTER`](crate::limits::ROSTER).
     Roster(Vec<Participant>),
     /// Who speaks now.

@@ -78,6 +78,8 @@ pub struct Sound {
     pub codec: Codec,
     /// Bits per second, for codecs that have a choice.
     pub bps: u32,
+    /// How much of it is to be expected to get lost on its way, in percent.
+    pub expected_loss: u8,
     /// How much sound one frame holds.
     pub frame_time: Duration,
 }

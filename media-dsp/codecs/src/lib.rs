@@ -209,6 +209,11 @@ pub trait AudioEncoder: Send {
         let _ = bps;
     }
 
+    /// So many packets in a hundred are to be expected to get lost on their way; codecs that can't prepare for it ignore it.
+    fn set_expected_loss(&mut self, percent: u8) {
+        let _ = percent;
+    }
+
     /// What goes in was sampled `rate` times a second before it came to [`rate`](AudioEncoder::rate): there is nothing in it above half of
     /// that, and nothing above need be coded.
     fn set_source_rate(&mut self, rate: u32) {

@@ -1,14 +1,15 @@
 //! Opus (RFC 6716) by libopus, mono at 48 kHz; stereo that comes is mixed down by the library.
 
 use crate::{AudioDecoder, AudioEncoder, DecodeError, EncodeError, MAX_SOUND_BYTES};
-use opus::{Application, Bandwidth, Bitrate, Channels};
+use opus::{Application, Bandwidth, Bitrate, Channels, Signal};
 
 /// Samples per second, in and out.
 pub const RATE: u32 = 48_000;
 /// Most samples in a packet: 120 ms (RFC 6716 2.1.4).
 const MAX_SAMPLES: usize = 5760;
-/// Loss the encoder prepares for by FEC, in percent.
-const EXPECTED_LOSS: i32 = 10;
+/// From so many bits per second on its transform coder (CELT) is as good for speech as its speech coder (SILK) and takes 51 us for a block
+/// of wide-band speech in place of 129, or of 184 with FEC, which SILK alone knows.
+const TRANSFORM_BPS: i32 = 40_000;
 /// 2.5 ms, the step of concealment.
 const STEP: usize = 120;
 
@@ -78,11 +79,13 @@ impl AudioDecoder for Decoder {
     }
 }
 
-/// An Opus encoder of one stream: speech, constrained VBR, FEC on, DTX off.
+/// An Opus encoder of one stream: constrained VBR, DTX off, FEC while packets get lost.
 #[derive(Debug)]
 pub struct Encoder {
     inner: opus::Encoder,
     source_rate: u32,
+    bps: i32,
+    loss: u8,
     delay: usize,
     packet: Vec<u8>,
 }
@@ -97,7 +100,6 @@ impl Encoder {
             let mut inner = opus::Encoder::new(RATE, Channels::Mono, Application::Voip)?;
             inner.set_complexity(5)?;
             inner.set_inband_fec(true)?;
-            inner.set_packet_loss_perc(EXPECTED_LOSS)?;
             inner.set_dtx(false)?;
             inner.set_vbr_constraint(true)?;
             let delay = inner.get_lookahead()?;
@@ -108,11 +110,21 @@ impl Encoder {
         let mut encoder = Self {
             inner,
             source_rate: RATE,
+            bps: 0,
+            loss: 0,
             delay: usize::try_from(delay).unwrap_or(0),
             packet: vec![0; 1500],
         };
         encoder.set_bitrate(bps);
         Ok(encoder)
+    }
+
+    /// Which coder. The library goes over from one to the other without a seam; what it calls music it codes by transform, and speech that
+    /// must survive loss by SILK. The range of values is one it always takes.
+    fn choose(&mut self) {
+        let transform = self.loss == 0 && self.bps >= TRANSFORM_BPS;
+        let _ = self.inner.set_signal(if transform { Signal::Music } else { Signal::Auto });
+        let _ = self.inner.set_packet_loss_perc(i32::from(self.loss));
     }
 }
 
@@ -152,9 +164,16 @@ impl AudioEncoder for Encoder {
         }
     }
 
+    fn set_expected_loss(&mut self, percent: u8) {
+        self.loss = percent.min(100);
+        self.choose();
+    }
+
     fn set_bitrate(&mut self, bps: u32) {
         let bps = i32::try_from(bps.clamp(6_000, 256_000)).unwrap_or(32_000);
         // the range above is one the library always takes
         let _ = self.inner.set_bitrate(Bitrate::Bits(bps));
+        self.bps = bps;
+        self.choose();
     }
 }

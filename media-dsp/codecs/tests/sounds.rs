@@ -89,6 +89,7 @@ fn a_lost_packet_is_concealed_and_the_tone_goes_on() {
 #[test]
 fn opus_recovers_a_lost_packet_from_the_one_after_it() {
     let mut encoder = opus::Encoder::new(32_000).unwrap();
+    encoder.set_expected_loss(10);
     // a tone that begins in the lost packet, which no concealment can know of
     let block = 960;
     let sound = |n: usize| {
@@ -120,6 +121,42 @@ fn opus_recovers_a_lost_packet_from_the_one_after_it() {
         tone(&out[lost * block..(lost + 1) * block], 220.0, 48_000.0)
     };
     assert!((strength(true) - 0.4).abs() < 0.15, "recovered {}", strength(true));
+}
+
+#[test]
+fn opus_goes_over_to_the_coder_that_knows_fec_when_packets_get_lost_and_back_without_a_seam() {
+    let (mut encoder, mut decoder) = (opus::Encoder::new(48_000).unwrap(), opus::Decoder::new().unwrap());
+    // RFC 6716 3.1: configurations from 16 on are CELT's
+    let coder = |packet: &[u8]| if packet[0] >> 3 >= 16 { "CELT" } else { "SILK" };
+    let (mut out, mut coders) = (Vec::new(), Vec::new());
+    for n in 0..150 {
+        match n {
+            50 => encoder.set_expected_loss(5),
+            100 => encoder.set_expected_loss(0),
+            _ => {}
+        }
+        let mut packet = Vec::new();
+        encoder.encode(&pattern::sine(440.0, 0.4, 48_000, n * 960, 960), &mut packet).unwrap();
+        decoder.decode(&packet, &mut out).unwrap();
+        coders.push(coder(&packet));
+    }
+    assert_eq!((coders[49], coders[99], coders[149]), ("CELT", "SILK", "CELT"));
+    let step = out[9_600..].windows(2).map(|w| (w[1] - w[0]).abs()).fold(0.0, f32::max);
+    let steepest = 0.4 * std::f32::consts::TAU * 440.0 / 48_000.0;
+    assert!(step < 2.0 * steepest, "a click of {step} where the tone has {steepest}");
+    let weakest = out[9_600..].chunks_exact(960).map(energy).fold(1.0, f32::min);
+    assert!(weakest > 0.06, "a hole: {weakest} where the tone has 0.08");
+}
+
+#[test]
+fn opus_codes_little_speech_by_the_coder_for_speech() {
+    let mut encoder = opus::Encoder::new(24_000).unwrap();
+    let mut packet = Vec::new();
+    for n in 0..10 {
+        packet.clear();
+        encoder.encode(&pattern::sine(220.0, 0.4, 48_000, n * 960, 960), &mut packet).unwrap();
+    }
+    assert!(packet[0] >> 3 < 16, "SILK or both (RFC 6716 3.1)");
 }
 
 #[test]

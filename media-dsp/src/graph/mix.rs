@@ -96,12 +96,13 @@ impl Mix {
     /// # Errors
     /// [`EncodeError`] if there is no such encoder.
     pub fn new(now: MediaTime, settings: Settings) -> Result<Self, EncodeError> {
-        let Settings { sink, codec, frame_time, bps, inputs, own, opening } = settings;
+        let Settings { sink, codec, frame_time, bps, expected_loss, inputs, own, opening } = settings;
         let frame_time = match frame_time.as_millis() {
             ms @ (10 | 20 | 40 | 60) => Duration::from_millis(ms as u64),
             _ => Duration::from_millis(20),
         };
-        let encoder = make(codec, bps)?;
+        let mut encoder = make(codec, bps)?;
+        encoder.set_expected_loss(expected_loss);
         let resampler = Resampler::new(RATE, encoder.rate()).ok_or(EncodeError::Failed(0))?;
         let delay = encoder.delay() + resampler.delay();
         let delay = Duration::from_secs(1) * delay as u32 / encoder.rate();
@@ -156,6 +157,10 @@ impl Mix {
 
     pub fn set_bitrate(&mut self, bps: u32) {
         self.encoder.set_bitrate(bps);
+    }
+
+    pub fn set_expected_loss(&mut self, percent: u8) {
+        self.encoder.set_expected_loss(percent);
     }
 
     /// When it wants to be turned again.
@@ -284,8 +289,9 @@ impl Mix {
         report(Report::Frame { sink: self.sink, frame });
     }
 
-    /// Nothing is coded wider than anybody is heard. A block of Opus takes 188 us at its full width, 168 for a room with G.722, which has
-    /// nothing above 8 kHz, and 93 for a telephone; and what bits there are go to what can be heard.
+    /// Nothing is coded wider than anybody is heard. Where packets get lost a block of Opus takes 207 us at its full width, 184 for a room
+    /// with G.722, which has nothing above 8 kHz, and 108 for a telephone (59, 51 and 46 where none do); and what bits there are go to
+    /// what can be heard.
     fn tell_source_rate(&mut self, sources: &BTreeMap<SourceId, SoundSource>) {
         let rates = self.inputs.iter().filter_map(|input| sources.get(&input.source)?.rate());
         let rate = rates.max().unwrap_or(RATE);

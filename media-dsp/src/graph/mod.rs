@@ -274,6 +274,9 @@ impl Graph {
                 few(inputs.len(), MAX_INPUTS, "inputs")?;
                 self.mixes.get_mut(&sink).ok_or("there is no such mix")?.set_inputs(&inputs);
             }
+            Step::ExpectLoss { sink, percent } => {
+                self.mixes.get_mut(&sink).ok_or("there is no such mix")?.set_expected_loss(percent);
+            }
             Step::RemoveSink(sink) => self.remove_sink(sink),
         }
         Ok(())
@@ -330,9 +333,10 @@ fn names(step: &Step) -> (Option<SinkId>, Option<SourceId>) {
         | Step::Listen { source, .. }
         | Step::RemoveSource(source) => (None, Some(*source)),
         Step::AddPicture(sink) => (Some(sink.sink), None),
-        Step::SetLayout { sink, .. } | Step::SetMix { sink, .. } | Step::RemoveSink(sink) => {
-            (Some(*sink), None)
-        }
+        Step::SetLayout { sink, .. }
+        | Step::SetMix { sink, .. }
+        | Step::ExpectLoss { sink, .. }
+        | Step::RemoveSink(sink) => (Some(*sink), None),
         Step::AddLadder { source, layers, .. } => (layers.first().map(|layer| layer.sink), Some(*source)),
         Step::AddMix(mix) => (Some(mix.sink), None),
     }

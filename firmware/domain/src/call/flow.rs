@@ -59,7 +59,8 @@ impl Call {
 
     fn up(&self) -> Up {
         let (to, from) = (&self.conference, &self.caller);
-        let mut ladder = self.sent_pictures(to);
+        let source = pictures(&from.media.recv).next();
+        let mut ladder = if source.is_some() { self.sent_pictures(to) } else { Vec::new() };
         ladder.sort_by_key(|stream| stream.max_size.area());
         ladder.truncate(LADDER);
         let before: Vec<_> = self
@@ -72,16 +73,16 @@ impl Call {
             .map(|layer| layer.bps)
             .collect();
         let sound = sent_sound(to);
-        let budget = to.bandwidth.unwrap_or(limits::CONFERENCE_BPS).min(limits::CONFERENCE_BPS);
+        let estimate = if ladder.is_empty() { sound_alone(to.sound_loss) } else { to.bandwidth };
+        let budget = estimate.unwrap_or(limits::CONFERENCE_BPS).min(limits::CONFERENCE_BPS);
         let shares = share(budget, sound, &ladder, &before);
-        let picture =
-            pictures(&from.media.recv).next().zip(ladder.first().copied()).map(|(source, first)| Ladder {
-                source: source.id,
-                codec: first.codec,
-                max_fps: first.max_fps,
-                layers: layers(&ladder, first.codec, &shares),
-            });
-        Up { sound: sound_flow(sound, from, &shares), picture }
+        let picture = source.zip(ladder.first().copied()).map(|(source, first)| Ladder {
+            source: source.id,
+            codec: first.codec,
+            max_fps: first.max_fps,
+            layers: layers(&ladder, first.codec, &shares),
+        });
+        Up { sound: sound_flow(sound, (from, to), &shares), picture }
     }
 
     /// What the caller is sent of what `from` sends.
@@ -107,7 +108,7 @@ impl Call {
                 tiles: layout::plan(self.seen.layout, canvas, &self.shown(&from.media.recv)),
                 indicators: self.seen.indicators,
             });
-        Down { sound: sound_flow(sound, from, &shares), picture }
+        Down { sound: sound_flow(sound, (from, to), &shares), picture }
     }
 
     fn sent_pictures<'l>(&self, to: &'l Leg) -> Vec<&'l SendStream> {
@@ -156,9 +157,9 @@ fn sent_sound(to: &Leg) -> Option<&SendStream> {
     to.media.send.iter().find(|stream| stream.kind == MediaKind::Audio)
 }
 
-/// All the sounds of `from` in the one sound stream to the other leg. It flows while nobody speaks, too: silence is
+/// All the sounds of `from` in the one sound stream of `to`. It flows while nobody speaks, too: silence is
 /// sent, so that nobody takes the leg for dead.
-fn sound_flow(sink: Option<&SendStream>, from: &Leg, shares: &Shares) -> Option<Sound> {
+fn sound_flow(sink: Option<&SendStream>, (from, to): (&Leg, &Leg), shares: &Shares) -> Option<Sound> {
     let sink = sink?;
     let sounds = from.media.recv.iter().filter(|stream| stream.kind == MediaKind::Audio);
     Some(Sound {
@@ -166,8 +167,19 @@ fn sound_flow(sink: Option<&SendStream>, from: &Leg, shares: &Shares) -> Option<
         sink: sink.id,
         codec: sink.codec,
         bps: shares.sound,
+        expected_loss: to.sound_loss,
         frame_time: sink.frame_time,
     })
+}
+
+/// What may be sent where only sound is. An estimate of what the network carries grows with what is sent, so then it says no more than
+/// that little was; what tells of a poor network is loss.
+const fn sound_alone(expected_loss: u8) -> Option<u64> {
+    match expected_loss {
+        0..10 => None,
+        10..20 => Some(300_000),
+        _ => Some(100_000),
+    }
 }
 
 fn layers(ladder: &[&SendStream], codec: Codec, shares: &Shares) -> Vec<Layer> {

@@ -196,6 +196,7 @@ impl Call {
         match (side, event) {
             (_, LegEvent::Media(media)) => self.leg(side).media = media,
             (_, LegEvent::Bandwidth(bps)) => self.leg(side).bandwidth = Some(bps),
+            (_, LegEvent::SoundLoss(percent)) => self.leg(side).sound_loss = percent,
             (_, LegEvent::KeyframeWanted(stream)) => {
                 if self.seen.plan.feeds(side, stream) {
                     out(Output::Effect(CallEffect::ForceKeyframe(side, stream)));

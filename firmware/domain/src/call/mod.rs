@@ -216,6 +216,8 @@ struct Leg {
     media: MediaState,
     /// How much may be sent to it, in bits per second, once it said so.
     bandwidth: Option<u64>,
+    /// How much of the sound sent to it is to be expected to get lost, in percent.
+    sound_loss: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -5,7 +5,7 @@ use base::frame::{Codec, Size};
 use base::ids::ParticipantId;
 use base::leg::{Protocol, RecvStream, SendStream, Trust};
 use base::machine::{Machine, Output};
-use base::{Alias, Fault, Kind, Pii, limits};
+use base::{Alias, Fault, Kind, MediaKind, Pii, limits};
 use proptest::prelude::*;
 
 mod reception;
@@ -485,6 +485,22 @@ fn p12_what_is_sent_to_the_conference_stays_below_two_megabits_whatever_it_would
     bench.leg(CONFERENCE, LegEvent::Bandwidth(700_000));
     let layers = &bench.call.plan().up.picture.as_ref().unwrap().layers;
     assert!(layers[0].bps > 0 && layers[1].bps > 0 && layers[2].bps == 0, "{layers:?}");
+}
+
+#[test]
+fn sound_alone_follows_loss_and_not_an_estimate_that_little_sent_keeps_low() {
+    let mut bench = connected(&["a"]);
+    let sound =
+        |bench: &Bench| bench.call.plan().up.sound.as_ref().map(|sound| (sound.bps, sound.expected_loss));
+    let full = sound(&bench).unwrap().0;
+    let mut room = room();
+    room.recv.retain(|stream| stream.kind == MediaKind::Audio);
+    bench.leg(CALLER, LegEvent::Media(room)).leg(CONFERENCE, LegEvent::Bandwidth(30_000));
+    assert_eq!(sound(&bench), Some((full, 0)));
+    bench.leg(CONFERENCE, LegEvent::SoundLoss(20));
+    assert_eq!(sound(&bench), Some((20_000, 20)));
+    bench.leg(CONFERENCE, LegEvent::SoundLoss(0));
+    assert_eq!(sound(&bench), Some((full, 0)));
 }
 
 #[test]

@@ -167,15 +167,20 @@ impl Changes {
                 if old.inputs != new.inputs || said == Said::Other {
                     self.steps.push((SOUND, Step::SetMix { sink, inputs: inputs() }));
                 }
+                if old.expected_loss != new.expected_loss {
+                    self.steps.push((SOUND, Step::ExpectLoss { sink, percent: new.expected_loss }));
+                }
                 self.bitrate(SOUND, sink, (old.bps, new.bps));
             }
             None => {
                 let (codec, bps, frame_time) = (new.codec, new.bps, new.frame_time);
+                let expected_loss = new.expected_loss;
                 let opening = match from {
                     Side::Caller => Opening::FirstWord,
                     Side::Conference => Opening::Silence,
                 };
-                let mix = Mix { sink, codec, frame_time, bps, inputs: inputs(), own: None, opening };
+                let inputs = inputs();
+                let mix = Mix { sink, codec, frame_time, bps, expected_loss, inputs, own: None, opening };
                 self.steps.push((SOUND, Step::AddMix(mix)));
             }
         }
@@ -338,7 +343,14 @@ mod tests {
 
     fn sound(inputs: &[u32], codec: Codec) -> Sound {
         let inputs = inputs.iter().map(|stream| StreamId(*stream)).collect();
-        Sound { inputs, sink: StreamId(0), codec, bps: 32_000, frame_time: Duration::from_millis(20) }
+        Sound {
+            inputs,
+            sink: StreamId(0),
+            codec,
+            bps: 32_000,
+            expected_loss: 0,
+            frame_time: Duration::from_millis(20),
+        }
     }
 
     /// A room and a meeting of two, all of it flowing.

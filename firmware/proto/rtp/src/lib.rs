@@ -17,6 +17,7 @@ pub mod dtmf;
 pub mod jitter;
 pub mod latch;
 mod least;
+pub mod loss;
 pub mod pacing;
 pub mod packet;
 pub mod payload;
@@ -27,6 +28,7 @@ pub mod srtp;
 
 pub use jitter::{JitterBuffer, Playout};
 pub use latch::Latch;
+pub use loss::ExpectedLoss;
 pub use packet::{Channel, RtpHeader};
 pub use session::config::{
     Config, DtmfFormat, Format, H264Mode, KeyframeRequests, RecvFormat, Remote, RtcpTransport, SendFormat,

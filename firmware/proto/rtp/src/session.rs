@@ -19,6 +19,7 @@ mod send;
 
 use crate::dtmf;
 use crate::latch::Latch;
+use crate::loss::ExpectedLoss;
 use crate::packet::Channel;
 use crate::srtp::{SrtpError, SrtpKeys, SrtpSession};
 use bandwidth::Bandwidth;
@@ -69,6 +70,8 @@ pub enum RtpOutput {
     AskKeyframe,
     /// How much may be sent on this session now, in bits per second. Told when it changes by a twentieth or more.
     Bandwidth(u64),
+    /// So much of the sound that is sent should be expected to get lost, in percent ([`ExpectedLoss`]). Told when it changes.
+    SoundLoss(u8),
     /// The peer's stream said goodbye (RTCP BYE). The call goes on; signalling ends it.
     Bye,
 }
@@ -119,6 +122,7 @@ pub struct RtpSession {
     recv: RecvHalf,
     asked: Asked,
     bandwidth: Bandwidth,
+    expected_loss: ExpectedLoss,
     fir_sequence: u8,
     report_at: Option<Instant>,
     last_received: Option<Instant>,
@@ -146,6 +150,7 @@ impl RtpSession {
             recv: RecvHalf::default(),
             asked: Asked::default(),
             bandwidth,
+            expected_loss: ExpectedLoss::default(),
             fir_sequence: 0,
             report_at: None,
             last_received: None,

@@ -20,6 +20,7 @@ use crate::unsent::Unsent;
 use base::leg::Direction;
 use base::{Beat, EncodedFrame, Machine, MediaKind, Output, Size, earliest};
 use bytes::Bytes;
+use rtp::ExpectedLoss;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use str0m::bwe::{Bitrate, BweKind};
@@ -172,6 +173,8 @@ pub enum Event {
     /// What the network carries towards the peer, in bits per second, headers included; never above
     /// [`Config::max_bps`].
     Estimate(u64),
+    /// How much of the sound we send is to be expected to get lost, in percent ([`ExpectedLoss`]). Told when it changes.
+    SoundLoss(u8),
     /// The session is over; the last event.
     Lost(Lost),
 }
@@ -251,6 +254,7 @@ pub struct Peer {
     counters: Counters,
     stats: Vec<TrackStats>,
     round_trip: Option<Duration>,
+    expected_loss: ExpectedLoss,
 }
 
 impl Peer {
@@ -312,6 +316,7 @@ impl Peer {
             counters: Counters::default(),
             stats: Vec::new(),
             round_trip: None,
+            expected_loss: ExpectedLoss::default(),
         };
         Ok((peer, offer.to_sdp_string()))
     }
@@ -578,6 +583,11 @@ impl Peer {
                 } else {
                     layer.map(SendTrack::Layer)
                 };
+                if let (Some(SendTrack::Sound), Some(share)) = (track, stats.loss)
+                    && let Some(percent) = self.expected_loss.report(self.now, share)
+                {
+                    sink(Output::Event(Event::SoundLoss(percent)));
+                }
                 if let Some(track) = track {
                     self.keep(TrackStats::sent(track, &stats, self.round_trip));
                 }

@@ -151,7 +151,8 @@ fn sound_up() -> MediaPlan {
     let frame_time = Duration::from_millis(20);
     let (inputs, sink) = (vec![StreamId(0)], StreamId(9));
     let mut plan = MediaPlan::default();
-    plan.up.sound = Some(Sound { inputs, sink, codec: Codec::Opus, bps: 32_000, frame_time });
+    plan.up.sound =
+        Some(Sound { inputs, sink, codec: Codec::Opus, bps: 32_000, expected_loss: 0, frame_time });
     plan
 }
 

@@ -1,6 +1,6 @@
 //! How much each stream we send may take, so that all of them together stay below the limit (P12).
 //!
-//! At 2 Mbit/s: 40 kbit/s of sound, layers of 120, 350 and 950 kbit/s. Packet headers add about 150 kbit/s and RTCP 30; the
+//! At 2 Mbit/s: 48 kbit/s of sound, layers of 120, 350 and 950 kbit/s. Packet headers add about 150 kbit/s and RTCP 30; the
 //! third of a megabit that is left takes key frames and retransmissions. `webrtc` enforces the limit itself; these
 //! numbers see to it that it need not.
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 use webrtc::{Layer, SendTrack};
 
 /// Bits per second of encoded sound.
-const SOUND_BPS: u64 = 40_000;
+const SOUND_BPS: u64 = 48_000;
 /// How much sound one packet holds.
 const SOUND_FRAME: Duration = Duration::from_millis(20);
 

@@ -334,6 +334,11 @@ impl Leg {
                 }
             }
             webrtc::Event::Estimate(bps) => self.estimate(bps, sink),
+            webrtc::Event::SoundLoss(percent) => {
+                if self.state == State::Joined {
+                    sink(Output::Event(LegEvent::SoundLoss(percent)));
+                }
+            }
             webrtc::Event::Lost(lost) => self.lost(lost, sink),
         }
     }

@@ -149,6 +149,11 @@ impl RtpSession {
         }
         let told = self.bandwidth.loss(now, report.fraction_lost);
         self.tell_bandwidth(told, sink);
+        if self.config.kind == MediaKind::Audio
+            && let Some(percent) = self.expected_loss.report(now, f32::from(report.fraction_lost) / 256.0)
+        {
+            sink(RtpOutput::SoundLoss(percent));
+        }
         // A peer without RTCP feedback can't say that its picture broke; that it lost packets says as much.
         let mute = self.config.keyframe_requests == KeyframeRequests::Signalling;
         if report.fraction_lost > 0 && mute && self.config.kind != MediaKind::Audio && self.asked.pli(now) {

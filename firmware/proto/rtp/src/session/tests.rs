@@ -163,6 +163,20 @@ fn loss_that_the_peer_reports_lowers_what_may_be_sent_and_its_end_raises_it() {
 }
 
 #[test]
+fn sound_that_gets_lost_is_told_to_be_expected_until_it_is_not_lost_for_long() {
+    let mut rig = Rig::new(sound_config(Codec::Opus), sound_config(Codec::Opus), FAST);
+    rig.talk(20 * SECOND);
+    assert_eq!(rig.expected_loss, [], "nothing is lost and nothing expected");
+    rig.network = Network { loss_percent: 10, ..FAST };
+    rig.talk(30 * SECOND);
+    let told = rig.expected_loss.last().copied();
+    assert!(told.is_some_and(|percent| percent >= 10), "{told:?}");
+    rig.network = FAST;
+    rig.talk(120 * SECOND);
+    assert_eq!(rig.expected_loss.last(), Some(&0));
+}
+
+#[test]
 fn a_key_is_told_once_and_the_sound_goes_on_after_it() {
     let config =
         Config { dtmf: Some(DtmfFormat { payload_type: 101, clock: 8_000 }), ..sound_config(Codec::G722) };

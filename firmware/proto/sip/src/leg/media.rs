@@ -198,6 +198,7 @@ impl Leg {
                 }
                 self.tell_bandwidth(sink);
             }
+            RtpOutput::SoundLoss(percent) => sink(Output::Event(LegEvent::SoundLoss(percent))),
             // A room may drop a source and go on with another; only signalling ends a call.
             RtpOutput::Bye => {}
         }

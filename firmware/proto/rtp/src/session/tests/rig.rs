@@ -151,6 +151,8 @@ pub struct Rig {
     pub bandwidth: Vec<u64>,
     pub keys: String,
     pub byes: u32,
+    /// What A was told to expect to lose, in percent.
+    pub expected_loss: Vec<u8>,
 }
 
 impl Rig {
@@ -170,6 +172,7 @@ impl Rig {
             bandwidth: Vec::new(),
             keys: String::new(),
             byes: 0,
+            expected_loss: Vec::new(),
         }
     }
 
@@ -307,7 +310,8 @@ impl Rig {
             }
             RtpOutput::AskKeyframe => self.by_signalling += 1,
             RtpOutput::Bandwidth(bps) if end == End::A => self.bandwidth.push(bps),
-            RtpOutput::Bandwidth(_) => {}
+            RtpOutput::SoundLoss(percent) if end == End::A => self.expected_loss.push(percent),
+            RtpOutput::Bandwidth(_) | RtpOutput::SoundLoss(_) => {}
             RtpOutput::Dtmf(key) => self.keys.push(key),
             RtpOutput::Bye => self.byes += 1,
         }
