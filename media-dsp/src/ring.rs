@@ -30,6 +30,8 @@ struct State<T> {
     frames: usize,
     dropped: u64,
     closed: bool,
+    /// Somebody sleeps until there is an item.
+    awaited: bool,
 }
 
 /// What came of waiting.
@@ -43,7 +45,7 @@ pub(crate) enum Taken<T> {
 impl<T: Item> Ring<T> {
     /// A ring for `frames` frames and `others` other items.
     pub fn new(frames: usize, others: usize) -> Self {
-        let state = State { queue: VecDeque::new(), frames: 0, dropped: 0, closed: false };
+        let state = State { queue: VecDeque::new(), frames: 0, dropped: 0, closed: false, awaited: false };
         Self { state: Mutex::new(state), changed: Condvar::new(), frames, others }
     }
 
@@ -52,8 +54,15 @@ impl<T: Item> Ring<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts an item in; false if the ring is closed or full of other items than frames.
-    pub fn push(&self, mut item: T) -> bool {
+    /// Puts an item in and calls who waits; false if the ring is closed or full of other items than frames.
+    pub fn push(&self, item: T) -> bool {
+        let taken = self.put(item);
+        self.call();
+        taken
+    }
+
+    /// Puts an item in; false if the ring is closed or full of other items than frames. Who waits is not called: see [`call`](Self::call).
+    pub fn put(&self, mut item: T) -> bool {
         let mut state = self.lock();
         if state.closed {
             return false;
@@ -67,9 +76,14 @@ impl<T: Item> Ring<T> {
             return false;
         }
         state.queue.push_back(item);
-        drop(state);
-        self.changed.notify_one();
         true
+    }
+
+    /// Calls who waits, if somebody does. Who is at work looks by itself when it is done; to call it costs more than all of a push.
+    pub fn call(&self) {
+        if std::mem::take(&mut self.lock().awaited) {
+            self.changed.notify_one();
+        }
     }
 
     /// Nothing waits in it.
@@ -82,7 +96,7 @@ impl<T: Item> Ring<T> {
         self.lock().pop()
     }
 
-    /// The oldest item; waits for one until `until`, or for ever. A closed ring is emptied first.
+    /// The oldest item; waits for one until `until`, or for ever. A closed ring is emptied first. One thread at a time waits.
     pub fn pop(&self, until: Option<Instant>) -> Taken<T> {
         let mut state = self.lock();
         loop {
@@ -92,6 +106,7 @@ impl<T: Item> Ring<T> {
             if state.closed {
                 return Taken::Closed;
             }
+            state.awaited = true;
             state = match until {
                 None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(until) => {
@@ -178,6 +193,29 @@ mod tests {
         assert!(!ring.push(Thing::Other(2)));
         assert_eq!(ring.pop(None), Taken::Item(Thing::Other(1)));
         assert_eq!(ring.pop(None), Taken::Closed);
+    }
+
+    #[test]
+    fn whoever_waits_is_called_and_no_call_is_lost() {
+        let (there, back) = (Ring::new(2, 2), Ring::new(2, 2));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while let Taken::Item(thing) = there.pop(None) {
+                    back.push(thing);
+                }
+            });
+            for n in 0..10_000 {
+                if n % 2 == 0 {
+                    there.push(Thing::Frame(n, false));
+                } else {
+                    there.put(Thing::Frame(n, false));
+                    there.call();
+                }
+                let soon = Instant::now() + std::time::Duration::from_secs(10);
+                assert_eq!(back.pop(Some(soon)), Taken::Item(Thing::Frame(n, false)));
+            }
+            there.close();
+        });
     }
 
     #[test]

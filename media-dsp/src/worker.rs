@@ -58,6 +58,17 @@ impl WorkerHandle {
         self.commands.push(command)
     }
 
+    /// As [`send`](Self::send), but a worker that sleeps is left alone until it is [`call`](Self::call)ed: many commands then cost one
+    /// wake-up.
+    pub fn put(&self, command: Command) -> bool {
+        self.commands.put(command)
+    }
+
+    /// Has the worker look at what was [`put`](Self::put).
+    pub fn call(&self) {
+        self.commands.call();
+    }
+
     /// The next report, if there is one.
     #[must_use]
     pub fn try_recv(&self) -> Option<Report> {
@@ -130,7 +141,8 @@ impl End {
                 }
             });
             let late = |since: Instant| since.elapsed() >= GATHER;
-            if untold.is_some_and(late) || untold.is_some() && self.commands.is_empty() {
+            let at_work = wake.is_some_and(|wake| wake <= Instant::now()) || !self.commands.is_empty();
+            if untold.is_some_and(|since| !at_work || late(since)) {
                 untold = None;
                 (self.waker)();
             }

@@ -38,8 +38,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Instant;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::LocalSet;
 use tokio_rustls::TlsConnector;
 use tracing::{info, warn};
 
@@ -114,8 +114,10 @@ impl Gateway {
         let teller = alarms.teller();
         let (ready, up) = std::sync::mpsc::channel();
         let shard = std::thread::Builder::new().name(SHARD.into()).spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            LocalSet::new().block_on(&runtime, async move {
+            // A task of the runtime's own, and not the future that it blocks on: that one is woken by a write to the runtime's own
+            // descriptor, each time, and an empty round of its loop.
+            let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+            let turns = async move {
                 match shard(config, bound, (sender, receiver), over, teller) {
                     Ok(shard) => {
                         drop(ready.send(Ok(shard.vital(SHARD))));
@@ -123,7 +125,11 @@ impl Gateway {
                     }
                     Err(error) => drop(ready.send(Err(error))),
                 }
-            });
+            };
+            let turned = runtime.block_on(async { tokio::task::spawn_local(turns).await });
+            if let Some(panic) = turned.err().and_then(|error| error.try_into_panic().ok()) {
+                std::panic::resume_unwind(panic);
+            }
             Ok(())
         })?;
         let vital = up.recv().context("the shard ended before it began")??;
@@ -233,7 +239,7 @@ impl Gateway {
         let over = self.over.take().context("the administration is served already")?;
         let shelf = self.phonebook.shelf();
         std::thread::Builder::new().name("admin".into()).spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 let (router, _) = admin::routes(&administration);
                 listeners.serve(&administration, &router, &tls)?;

@@ -1,7 +1,8 @@
 //! The pure core: sources and sinks, turned by commands and the passing of time.
 //!
 //! It is a [`Machine`] without effects of its own: what it makes and what it tells are [`Report`]s. Everything due at a
-//! step's time is done in that step, and it says when to come back.
+//! step's time is done in that step, and it says when to come back. Sound is decoded in its own step, and mixed at the wake-up that
+//! is then asked for at once, together with what came beside it.
 //!
 //! ```text
 //!  Command::Frame ─▶ source decodes ─▶ ladders and canvases that show it, mixes that hear it ─▶ Report::Frame
@@ -34,7 +35,11 @@ pub(crate) use sound::RATE;
 use sound::{SoundSource, UNHEARD, earlier};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long sound may wait for that of other streams: it comes on the beat, all at once, and one turn then mixes all of it. A graph
+/// asks to be woken at once, which is when nothing else is at hand.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// What a graph takes.
 #[derive(Debug)]
@@ -56,6 +61,8 @@ pub struct Graph {
     mixes: BTreeMap<SinkId, Mix>,
     stray: u64,
     next_stats: MediaTime,
+    /// Since when sound is decoded and waits to be mixed.
+    waiting: Option<MediaTime>,
 }
 
 impl std::fmt::Debug for Graph {
@@ -79,9 +86,17 @@ impl Machine for Graph {
         let at = Moment::new(MediaTime::at(self.epoch, now), self.stopwatch);
         let report = &mut |report| sink(Output::Event(report));
         match input {
-            Input::Command(command) => self.command(&at, command, report),
+            Input::Command(command) => {
+                let sound = matches!(&command, Command::Frame { frame, .. } if is_sound(frame));
+                self.command(&at, command, report);
+                let since = *self.waiting.get_or_insert(at.now);
+                if sound && at.now.saturating_since(since) < GATHER {
+                    return Some(now);
+                }
+            }
             Input::Timeout => {}
         }
+        self.waiting = None;
         self.turn(&at, report);
         self.wake(at.now).map(|wake| wake.to_instant(self.epoch))
     }
@@ -102,6 +117,7 @@ impl Graph {
             mixes: BTreeMap::new(),
             stray: 0,
             next_stats: MediaTime(0),
+            waiting: None,
         }
     }
 
@@ -129,12 +145,12 @@ impl Graph {
     }
 
     fn frame(&mut self, at: &Moment, source: SourceId, frame: &EncodedFrame, report: &mut dyn FnMut(Report)) {
-        match frame.codec.kind() {
-            MediaKind::Audio => match self.sounds.get_mut(&source) {
-                Some(sound) => sound.take(at, frame, report),
-                None => self.stray += 1,
-            },
-            MediaKind::Video | MediaKind::Content => self.picture(at, source, frame, report),
+        if !is_sound(frame) {
+            return self.picture(at, source, frame, report);
+        }
+        match self.sounds.get_mut(&source) {
+            Some(sound) => sound.take(at, frame, report),
+            None => self.stray += 1,
         }
     }
 
@@ -318,6 +334,10 @@ impl Graph {
         self.ladders.iter_mut().for_each(|ladder| ladder.remove(sink));
         self.ladders.retain(|ladder| !ladder.is_empty());
     }
+}
+
+fn is_sound(frame: &EncodedFrame) -> bool {
+    frame.codec.kind() == MediaKind::Audio
 }
 
 fn few(count: usize, most: usize, what: &str) -> Result<(), Refused> {

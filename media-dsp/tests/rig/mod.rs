@@ -45,11 +45,15 @@ impl Rig {
             let Output::Event(report) = output;
             reports.push((since, report));
         });
-        assert!(self.wake.is_none_or(|wake| wake > now), "what is due was not done");
     }
 
+    /// Gives it a command, and wakes it if it wants that at once.
     pub fn send(&mut self, command: Command) {
         self.step(Input::Command(command));
+        if self.wake.is_some_and(|wake| wake <= self.now) {
+            self.step(Input::Timeout);
+        }
+        assert!(self.wake.is_none_or(|wake| wake > self.now), "what is due was not done");
     }
 
     pub fn apply(&mut self, steps: impl IntoIterator<Item = Step>) {

@@ -157,6 +157,11 @@ impl Call {
         earliest(self.wakes.machine, earliest(self.wakes.caller, self.wakes.conference))
     }
 
+    /// All that it has is sound: its reports and feedback can wait for the beat as well.
+    pub fn is_sound_alone(&self) -> bool {
+        self.conference_socket.as_ref().is_some_and(|socket| socket.udp.reading() == Reading::OnTheBeat)
+    }
+
     /// Gives it the conference leg it asked for.
     pub fn join(
         &mut self,
@@ -207,18 +212,25 @@ impl Call {
         }
     }
 
-    /// A room's sound has a port of its own, and is played out on the beat: that is when it is read. What comes from the conference shares
-    /// its port with pictures and messages, which can't wait.
+    /// Sound is played out on the beat: that is when it is read. A room's has a port of its own. The conference's shares its port with
+    /// pictures, which can't wait; without any, all of it can.
     fn set_reading(&mut self, plan: &MediaPlan) {
-        let reading = if plan.up.sound.is_some() { Reading::OnTheBeat } else { Reading::AtOnce };
+        let reading = |waits| if waits { Reading::OnTheBeat } else { Reading::AtOnce };
+        let sounds = plan.up.sound.is_some();
+        let pictures = plan.up.picture.is_some() || plan.down.picture.is_some();
         let [sound, ..] = &mut self.caller_sockets;
-        sound.udp.set_reading(reading);
+        sound.udp.set_reading(reading(sounds));
+        if let Some(conference) = &mut self.conference_socket {
+            conference.udp.set_reading(reading(sounds && !pictures));
+        }
     }
 
-    /// Its room's sound is read on the beat.
+    /// Some of its sockets are read on the beat.
     pub fn is_on_the_beat(&self) -> bool {
         let [sound, ..] = &self.caller_sockets;
-        sound.udp.reading() == Reading::OnTheBeat
+        std::iter::once(sound)
+            .chain(&self.conference_socket)
+            .any(|socket| socket.udp.reading() == Reading::OnTheBeat)
     }
 
     fn transmit(&mut self, side: Side, packet: Transmit) {

@@ -14,6 +14,8 @@ pub struct Lane {
     worker: Option<WorkerHandle>,
     wake: Arc<dyn Fn() + Send + Sync>,
     pulse: Pulse,
+    /// It was given something and not called.
+    uncalled: bool,
     /// What it last said of itself.
     pub stats: Stats,
 }
@@ -26,7 +28,8 @@ impl Lane {
     pub fn new(name: &str, epoch: Instant, wake: &Arc<dyn Fn() + Send + Sync>) -> io::Result<Self> {
         let (wake, pulse) = (Arc::clone(wake), Pulse::default());
         let worker = start(name, epoch, &pulse, &wake)?;
-        Ok(Self { name: name.to_owned(), epoch, worker: Some(worker), wake, pulse, stats: Stats::default() })
+        let (name, worker) = (name.to_owned(), Some(worker));
+        Ok(Self { name, epoch, worker, wake, pulse, uncalled: false, stats: Stats::default() })
     }
 
     /// Its name, and the signs of life of whichever worker it has.
@@ -41,6 +44,20 @@ impl Lane {
         let taken = self.worker.as_ref().is_some_and(|worker| worker.send(command));
         if steps && !taken {
             warn!(worker = self.name, "a media worker is dead or hangs: steps were not taken");
+        }
+    }
+
+    /// Gives the worker something that can wait until it is [`call`](Self::call)ed.
+    pub fn put(&mut self, command: Command) {
+        self.uncalled |= self.worker.as_ref().is_some_and(|worker| worker.put(command));
+    }
+
+    /// Has the worker look at what it was given.
+    pub fn call(&mut self) {
+        if std::mem::take(&mut self.uncalled)
+            && let Some(worker) = &self.worker
+        {
+            worker.call();
         }
     }
 

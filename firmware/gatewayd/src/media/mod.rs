@@ -188,11 +188,20 @@ impl Plane {
         self.send(batch);
     }
 
-    /// A frame came on a leg's stream. Frames of streams that no plan names are dropped.
+    /// A frame came on a leg's stream. Frames of streams that no plan names are dropped. A picture is worked on at once, sound when
+    /// [`call`](Self::call)ed.
     pub fn frame(&mut self, place: Place, mut frame: EncodedFrame) {
-        if let Some((lane, source)) = self.sources.feed(place, &mut frame) {
-            self.lanes[lane.0].send(Command::Frame { source, frame });
+        let Some((lane, source)) = self.sources.feed(place, &mut frame) else { return };
+        let command = Command::Frame { source, frame };
+        match lane {
+            SOUND => self.lanes[lane.0].put(command),
+            LaneId(pictures) => self.lanes[pictures].send(command),
         }
+    }
+
+    /// Has the sound that came worked on: that of all streams, which comes on the beat, for one wake-up.
+    pub fn call(&mut self) {
+        self.lanes[SOUND.0].call();
     }
 
     /// The far side of this stream needs a picture that stands alone.

@@ -97,7 +97,8 @@ fn received() -> HashMap<(Side, StreamId), RecvStream> {
 }
 
 fn sound(input: StreamId, sink: StreamId, codec: Codec) -> Option<Sound> {
-    Some(Sound { inputs: vec![input], sink, codec, bps: 32_000, frame_time: Duration::from_millis(20) })
+    let (expected_loss, frame_time) = (0, Duration::from_millis(20));
+    Some(Sound { inputs: vec![input], sink, codec, bps: 32_000, expected_loss, frame_time })
 }
 
 /// Sound and picture both ways; `shown` says whose picture the room sees.
@@ -205,6 +206,7 @@ fn frames_come_out_at_the_place_they_were_made_for_in_its_codec() {
     let mut rig = Rig::new(2);
     rig.apply(1, plan(&[FACE]));
     rig.plane.frame((CallId(1), Side::Caller, AUDIO), voice(0));
+    rig.plane.call();
     assert_eq!(rig.frame_for(1, Side::Conference, UP_AUDIO).codec, Codec::Opus);
     assert_eq!(rig.frame_for(1, Side::Caller, AUDIO).codec, Codec::Pcmu);
 

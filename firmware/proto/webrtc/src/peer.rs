@@ -250,6 +250,8 @@ pub struct Peer {
     clock: PeerClock,
     cap: Cap,
     now: Instant,
+    /// When it was last turned.
+    turned: Instant,
     heard: Instant,
     counters: Counters,
     stats: Vec<TrackStats>,
@@ -312,6 +314,7 @@ impl Peer {
             clock: PeerClock::new(config.epoch),
             cap: Cap::new(config.max_bps, config.bound),
             now,
+            turned: now,
             heard: now,
             counters: Counters::default(),
             stats: Vec::new(),
@@ -464,16 +467,14 @@ impl Peer {
         self.state = State::Over;
     }
 
-    /// Turns str0m until it has nothing more to do now; returns when it wants to be woken. `told`: it knows the time.
-    fn turn(&mut self, told: bool, sink: &mut impl FnMut(Output<Effect, Event>)) -> Option<Instant> {
-        for round in 0..OUTPUTS {
+    /// Turns str0m until it has nothing more to do now; returns when it wants to be woken.
+    fn turn(&mut self, sink: &mut impl FnMut(Output<Effect, Event>)) -> Option<Instant> {
+        for _ in 0..OUTPUTS {
             if self.state == State::Over {
                 return None;
             }
-            if !told || round > 0 {
-                let taken = self.rtc.handle_input(RtcInput::Timeout(self.now));
-                self.counters.refused += u64::from(taken.is_err());
-            }
+            let taken = self.rtc.handle_input(RtcInput::Timeout(self.now));
+            self.counters.refused += u64::from(taken.is_err());
             let wake = self.drain(sink);
             if !self.rtc.is_alive() {
                 self.lose(Lost::Broken, sink);
@@ -693,14 +694,18 @@ impl Machine for Peer {
             return None;
         }
         self.now = self.now.max(now);
-        // A datagram carries its own time into str0m; anything else needs it told.
-        let told = matches!(input, Input::Packet { .. });
+        // What a datagram or a frame makes is left to the wake-up that is asked for at once: one turn serves all that come together.
+        let waits = matches!(input, Input::Packet { .. } | Input::Frame { .. });
         self.apply(input, &mut sink);
-        self.own_timers(&mut sink);
         if matches!(self.state, State::Offered | State::Over) {
             return None;
         }
-        let wake = self.turn(told, &mut sink);
+        if waits {
+            return Some(self.turned);
+        }
+        self.turned = self.now;
+        self.own_timers(&mut sink);
+        let wake = self.turn(&mut sink);
         self.own_timers(&mut sink);
         if self.state == State::Over {
             return None;

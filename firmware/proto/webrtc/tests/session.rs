@@ -282,3 +282,22 @@ fn frames_for_layers_that_are_not_there_are_dropped() {
     assert!(!pair.heard.iter().any(|heard| matches!(heard, Heard::Frame(_))));
     assert_eq!(pair.peer.counters().refused, 0);
 }
+
+#[test]
+fn what_comes_together_is_turned_once_at_the_wake_up_asked_for_at_once() {
+    let mut pair = Pair::connected();
+    // given nothing on its way
+    pair.run(5 * MS);
+    let quiet = pair.up.next();
+    // when sound and a picture are to be sent
+    pair.send(SendTrack::Sound, Codec::Opus, vec![1; 40]);
+    pair.send(SendTrack::Layer(0), Codec::Vp8, vp8_frame(true, 0, 200));
+    // then nothing leaves before the wake-up, which is due
+    assert_eq!(pair.up.next(), quiet);
+    assert!(pair.wake.is_some_and(|at| at <= pair.now));
+    pair.step(Input::Timeout);
+    assert!(pair.up.next().is_some() && pair.wake.is_none_or(|at| at > pair.now));
+    pair.run(Duration::from_secs(1));
+    let frames = pair.heard.iter().filter(|heard| matches!(heard, Heard::Frame(_))).count();
+    assert_eq!(frames, 2);
+}

@@ -36,6 +36,10 @@ use std::sync::Arc;
 use std::time::Instant;
 use tracing::{error, warn};
 
+/// Calls wake this many times a beat at most, which is every 5 ms, as libwebrtc's pacer does: packets that are paced then leave in twos and
+/// threes, and not each for a wake-up of its own.
+const PACES: u32 = 4;
+
 impl Shard {
     /// A new caller: it gets four media ports, or 503. It is routed in the same turn, so one that no rule takes gives
     /// them back at once.
@@ -197,7 +201,8 @@ impl Shard {
         if self.next_beat.is_none() && slot.call.is_on_the_beat() {
             self.next_beat = Some(self.beat.after(now));
         }
-        let wake = slot.call.wake();
+        let beat = if slot.call.is_sound_alone() { self.beat } else { self.beat.divided(PACES) };
+        let wake = slot.call.wake().map(|at| if at <= now { at } else { beat.at_or_after(at) });
         if wake != slot.wake {
             if let Some(old) = slot.wake {
                 self.wakes.remove(&(old, id));

@@ -241,6 +241,7 @@ impl Shard {
         self.read_sockets();
         self.read_sessions(now);
         self.wake(now);
+        self.parts.plane.call();
         self.licensed.look_if_due(now);
         if self.drain.is_some() && self.calls.is_empty() {
             self.lingers.get_or_insert(now + LINGER);

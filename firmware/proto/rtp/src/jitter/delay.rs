@@ -14,8 +14,8 @@ const KEEP: f32 = 0.995;
 const IN_TIME: f32 = 0.97;
 /// Least delay aimed at.
 const MIN_NS: i64 = 20_000_000;
-/// Delay aimed at until there are enough packets to know better.
-const START_NS: i64 = 40_000_000;
+/// Delay aimed at until there are enough packets to know better; waiting for the beat comes to it, ten more on average.
+const START_NS: i64 = 30_000_000;
 /// Enough packets.
 const ENOUGH: u32 = 25;
 /// The least transit is that of one to two such spans, so that it follows a drifting clock.

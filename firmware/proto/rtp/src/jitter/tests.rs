@@ -84,9 +84,9 @@ fn a_perfect_network_costs_the_least_delay_and_loses_nothing() {
     assert_eq!(buffer.target(), Duration::from_millis(20));
     let numbers = numbers(&heard);
     assert!(numbers.len() >= 995 && lost(&heard) == 0);
-    // at most the delay it started with is left
+    // at most the delay it started with is left, and the wait for the beat
     let last = heard.last().unwrap();
-    assert!(last.at - FRAME * *numbers.last().unwrap() <= Duration::from_millis(30 + 40));
+    assert!(last.at - FRAME * *numbers.last().unwrap() <= Duration::from_millis(30 + 30) + Beat::STEP);
 }
 
 #[test]
