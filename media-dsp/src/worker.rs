@@ -133,16 +133,15 @@ impl End {
                 }
                 let is_picture = report.is_picture();
                 self.reports.push(report);
-                // A picture leaves at once: the largest layer must not wait until the smaller ones are encoded as well.
-                if is_picture {
+                // A picture leaves at once: the largest layer must not wait until the smaller ones are encoded as well. Nor must the sound of
+                // many calls, which one step makes, until that of the last one is.
+                if is_picture || untold.get_or_insert_with(Instant::now).elapsed() >= GATHER {
+                    untold = None;
                     (self.waker)();
-                } else {
-                    untold.get_or_insert_with(Instant::now);
                 }
             });
-            let late = |since: Instant| since.elapsed() >= GATHER;
             let at_work = wake.is_some_and(|wake| wake <= Instant::now()) || !self.commands.is_empty();
-            if untold.is_some_and(|since| !at_work || late(since)) {
+            if untold.is_some_and(|since| !at_work || since.elapsed() >= GATHER) {
                 untold = None;
                 (self.waker)();
             }

@@ -27,10 +27,11 @@ pub trait Machine {
     /// What it has to tell.
     type Event;
 
-    /// Takes one input at `now` and returns when it wants to be woken, if at all.
+    /// Takes one input at `now` and returns when it wants to be woken, if at all. A wake-up in the past is one at once: when all that is at hand is
+    /// taken in, and the work that this makes can be done once.
     ///
     /// `now` is the time the network card stamped on a packet, or the engine's clock for everything else. It may
-    /// stand still between calls but never runs backwards by more than the stamping error; machines use
+    /// stand still between calls but never runs backwards by more than a packet may wait on its socket; machines use
     /// saturating arithmetic on it.
     fn step(
         &mut self,

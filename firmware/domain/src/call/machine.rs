@@ -9,7 +9,7 @@ use crate::reception::Input;
 use crate::routing::{Decision, Direction, Target};
 use base::leg::{Dialled, Join, LegCommand, LegEvent, Trust};
 use base::machine::{Machine, Output, earliest};
-use base::{Cause, Fault, Kind, Pii, limits};
+use base::{Cause, Fault, Kind, MediaKind, Pii, limits};
 use std::time::Instant;
 
 /// What comes out of a call, before anybody took it.
@@ -194,7 +194,14 @@ impl Call {
 
     fn note(&mut self, now: Instant, side: Side, event: LegEvent, out: Out<'_>) {
         match (side, event) {
-            (_, LegEvent::Media(media)) => self.leg(side).media = media,
+            (_, LegEvent::Media(media)) => {
+                let leg = self.leg(side);
+                // the next sound begins without a loss that anybody told
+                if media.send.iter().all(|stream| stream.kind != MediaKind::Audio) {
+                    leg.sound_loss = 0;
+                }
+                leg.media = media;
+            }
             (_, LegEvent::Bandwidth(bps)) => self.leg(side).bandwidth = Some(bps),
             (_, LegEvent::SoundLoss(percent)) => self.leg(side).sound_loss = percent,
             (_, LegEvent::KeyframeWanted(stream)) => {

@@ -499,7 +499,10 @@ fn sound_alone_follows_loss_and_not_an_estimate_that_little_sent_keeps_low() {
     assert_eq!(sound(&bench), Some((full, 0)));
     bench.leg(CONFERENCE, LegEvent::SoundLoss(20));
     assert_eq!(sound(&bench), Some((20_000, 20)));
-    bench.leg(CONFERENCE, LegEvent::SoundLoss(0));
+    // and its sound begins anew without what was told of the one before
+    bench.leg(CONFERENCE, LegEvent::Media(MediaState::default()));
+    assert_eq!(sound(&bench), None);
+    bench.leg(CONFERENCE, LegEvent::Media(conference(&["a"])));
     assert_eq!(sound(&bench), Some((full, 0)));
 }
 

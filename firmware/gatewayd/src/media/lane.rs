@@ -1,11 +1,14 @@
 //! One worker thread, restarted when it dies.
 
-use base::Pulse;
+use base::{Pulse, limits};
 use media_dsp::{Command, Report, Stats, Worker, WorkerHandle};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::warn;
+
+/// So many commands are worth a wake-up: an eighth of what the worker's ring holds.
+const MUCH: usize = limits::RING_FRAMES / 8;
 
 /// A worker and what is needed to start it again.
 pub struct Lane {
@@ -14,8 +17,8 @@ pub struct Lane {
     worker: Option<WorkerHandle>,
     wake: Arc<dyn Fn() + Send + Sync>,
     pulse: Pulse,
-    /// It was given something and not called.
-    uncalled: bool,
+    /// How much it was given without being called.
+    uncalled: usize,
     /// What it last said of itself.
     pub stats: Stats,
 }
@@ -29,7 +32,7 @@ impl Lane {
         let (wake, pulse) = (Arc::clone(wake), Pulse::default());
         let worker = start(name, epoch, &pulse, &wake)?;
         let (name, worker) = (name.to_owned(), Some(worker));
-        Ok(Self { name, epoch, worker, wake, pulse, uncalled: false, stats: Stats::default() })
+        Ok(Self { name, epoch, worker, wake, pulse, uncalled: 0, stats: Stats::default() })
     }
 
     /// Its name, and the signs of life of whichever worker it has.
@@ -47,14 +50,17 @@ impl Lane {
         }
     }
 
-    /// Gives the worker something that can wait until it is [`call`](Self::call)ed.
+    /// Gives the worker something that can wait until it is [`call`](Self::call)ed, or until there is much of it.
     pub fn put(&mut self, command: Command) {
-        self.uncalled |= self.worker.as_ref().is_some_and(|worker| worker.put(command));
+        self.uncalled += usize::from(self.worker.as_ref().is_some_and(|worker| worker.put(command)));
+        if self.uncalled >= MUCH {
+            self.call();
+        }
     }
 
     /// Has the worker look at what it was given.
     pub fn call(&mut self) {
-        if std::mem::take(&mut self.uncalled)
+        if std::mem::take(&mut self.uncalled) > 0
             && let Some(worker) = &self.worker
         {
             worker.call();

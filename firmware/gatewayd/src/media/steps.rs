@@ -429,6 +429,17 @@ mod tests {
     }
 
     #[test]
+    fn loss_to_be_expected_is_told_once_and_a_worker_begun_anew_knows_it() {
+        let new = with(|up, _, _, _| up.expected_loss = 10);
+        let told = vec![(SOUND, Step::ExpectLoss { sink: UP_SOUND, percent: 10 })];
+        assert_eq!(changes(&plan(), &new), (told, vec![]));
+        assert_eq!(ended(&plan(), &new), []);
+        let (steps, _) = changes(&MediaPlan::default(), &new);
+        let knows = |step: &Step| matches!(step, Step::AddMix(mix) if mix.sink == UP_SOUND && mix.expected_loss == 10);
+        assert!(steps.iter().any(|(_, step)| knows(step)), "{steps:?}");
+    }
+
+    #[test]
     fn another_arrangement_or_canvas_is_a_new_layout_of_the_same_encoder() {
         let moved = with(|_, _, _, composition| composition.tiles.reverse());
         let smaller = with(|_, _, _, composition| composition.canvas = Size::P360);

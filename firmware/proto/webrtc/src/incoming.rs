@@ -86,16 +86,18 @@ impl Slot {
         let rtp = wrap(data.time.numer());
         let captured = clock.captured(&mut self.clock, report, rtp, codec.rtp_clock(), data.network_time);
         let key = codec.kind() == MediaKind::Audio || data.is_keyframe();
+        // Sound may have waited on its socket for the beat; its jitter is that of the network alone.
+        let came = if codec.kind() == MediaKind::Audio { data.network_time } else { now };
         let frame = EncodedFrame {
             codec,
             captured,
-            arrived: clock.at(now),
+            arrived: clock.at(came),
             key,
             contiguous: data.contiguous,
             data: Bytes::from_owner(data.data),
         };
         if codec.kind() == MediaKind::Audio {
-            self.sound.push(now, sequence(first), rtp, frame);
+            self.sound.push(came, sequence(first), rtp, frame);
             return Delivery::Later;
         }
         if key {

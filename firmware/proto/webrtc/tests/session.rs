@@ -301,3 +301,14 @@ fn what_comes_together_is_turned_once_at_the_wake_up_asked_for_at_once() {
     let frames = pair.heard.iter().filter(|heard| matches!(heard, Heard::Frame(_))).count();
     assert_eq!(frames, 2);
 }
+
+#[test]
+fn a_pictures_packets_leave_together_as_far_as_the_pace_allows_and_not_one_a_wake_up() {
+    let mut pair = Pair::connected();
+    pair.send(SendTrack::Layer(1), Codec::Vp8, vp8_frame(true, 0, 20_000));
+    let mut left = 0;
+    pair.wake = pair.peer.step(pair.now, Input::Timeout, |output| {
+        left += usize::from(matches!(output, Output::Effect(Effect::Transmit { .. })));
+    });
+    assert!(left >= 4, "{left} packets");
+}

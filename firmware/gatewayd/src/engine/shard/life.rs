@@ -17,7 +17,7 @@ use crate::net::poller::Token;
 use crate::net::ports::PooledUdp;
 use base::ids::{CallId, SessionId};
 use base::leg::{Join, Port};
-use base::{Cause, Fault, Kind};
+use base::{Beat, Cause, Fault, Kind};
 use domain::alarm::{Fact, Health};
 use domain::appliance::instant::UnixTime;
 use domain::call::{CallInput, Operator, State};
@@ -36,9 +36,8 @@ use std::sync::Arc;
 use std::time::Instant;
 use tracing::{error, warn};
 
-/// Calls wake this many times a beat at most, which is every 5 ms, as libwebrtc's pacer does: packets that are paced then leave in twos and
-/// threes, and not each for a wake-up of its own.
-const PACES: u32 = 4;
+/// Timers of a call that are 5 ms off or more wait for a moment that those of other calls have as well; nearer ones pace packets.
+const NEAR: u32 = 4;
 
 impl Shard {
     /// A new caller: it gets four media ports, or 503. It is routed in the same turn, so one that no rule takes gives
@@ -201,8 +200,9 @@ impl Shard {
         if self.next_beat.is_none() && slot.call.is_on_the_beat() {
             self.next_beat = Some(self.beat.after(now));
         }
-        let beat = if slot.call.is_sound_alone() { self.beat } else { self.beat.divided(PACES) };
-        let wake = slot.call.wake().map(|at| if at <= now { at } else { beat.at_or_after(at) });
+        let beat = if slot.call.is_sound_alone() { self.beat } else { self.beat.divided(NEAR) };
+        let near = now + Beat::STEP / NEAR;
+        let wake = slot.call.wake().map(|at| if at < near { at } else { beat.at_or_after(at) });
         if wake != slot.wake {
             if let Some(old) = slot.wake {
                 self.wakes.remove(&(old, id));

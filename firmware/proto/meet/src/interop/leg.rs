@@ -31,7 +31,7 @@ use bytes::Bytes;
 use rand::rngs::ChaCha20Rng;
 use rand::{Rng, SeedableRng};
 use std::time::{Duration, Instant};
-use webrtc::{FIRST_ESTIMATE_BPS, Layer, Lost, Offer, Peer, SendTrack, Track};
+use webrtc::{FIRST_ESTIMATE_BPS, Layer, Lost, Offer, Peer, RecvTrack, SendTrack, Track};
 
 /// The data channel's label.
 const CHANNEL: &str = "interop";
@@ -289,23 +289,27 @@ impl Leg {
 impl Leg {
     /// Turns the transport with one input and deals with all it says.
     fn peer(&mut self, now: Instant, input: webrtc::Input<'_>, sink: &mut Sink<'_>) {
-        let mut told = Vec::new();
-        let (streams, figures) = (&mut self.streams, &mut self.figures);
-        let joined = self.state == State::Joined;
-        self.peer_wake = self.peer.step(now, input, |output| match output {
-            Output::Effect(webrtc::Effect::Transmit { to, data }) => {
-                sink(Output::Effect(Effect::Leg(LegEffect::Transmit(Transmit { port: Port(0), to, data }))));
-            }
-            Output::Effect(webrtc::Effect::Frame { track, frame }) => match streams.stream(track, &frame) {
-                Some(stream) if joined => {
-                    sink(Output::Effect(Effect::Leg(LegEffect::Frame { stream, frame })))
+        let mut outputs = Vec::new();
+        self.peer_wake = self.peer.step(now, input, |output| outputs.push(output));
+        // In their order: what the conference says of a slot holds for the frames after it.
+        for output in outputs {
+            match output {
+                Output::Effect(webrtc::Effect::Transmit { to, data }) => {
+                    let transmit = Transmit { port: Port(0), to, data };
+                    sink(Output::Effect(Effect::Leg(LegEffect::Transmit(transmit))));
                 }
-                _ => figures.early_frames += 1,
-            },
-            Output::Event(event) => told.push(event),
-        });
-        for event in told {
-            self.transport(now, event, sink);
+                Output::Effect(webrtc::Effect::Frame { track, frame }) => self.received(track, frame, sink),
+                Output::Event(event) => self.transport(now, event, sink),
+            }
+        }
+    }
+
+    fn received(&mut self, track: RecvTrack, frame: EncodedFrame, sink: &mut Sink<'_>) {
+        match self.streams.stream(track, &frame) {
+            Some(stream) if self.state == State::Joined => {
+                sink(Output::Effect(Effect::Leg(LegEffect::Frame { stream, frame })));
+            }
+            _ => self.figures.early_frames += 1,
         }
     }
 
