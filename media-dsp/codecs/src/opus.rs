@@ -7,8 +7,9 @@ use opus::{Application, Bandwidth, Bitrate, Channels, Signal};
 pub const RATE: u32 = 48_000;
 /// Most samples in a packet: 120 ms (RFC 6716 2.1.4).
 const MAX_SAMPLES: usize = 5760;
-/// From so many bits per second on its transform coder (CELT) is as good for speech as its speech coder (SILK) and takes 51 us for a block
-/// of wide-band speech in place of 129, or of 184 with FEC, which SILK alone knows.
+/// From so many bits per second on speech goes by the transform coder (CELT), for which RFC 6716 2.1.1 has 48 to 64 kbit/s even for full-band
+/// music in mono. A block of wide-band speech takes it 51 us in place of SILK's 129, or 184 with FEC, which SILK alone knows. Times
+/// were measured; nobody has listened.
 const TRANSFORM_BPS: i32 = 40_000;
 /// 2.5 ms, the step of concealment.
 const STEP: usize = 120;
