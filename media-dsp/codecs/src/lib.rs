@@ -13,13 +13,14 @@
 //! decoder returns is checked before it is believed. A decoder that refused a frame takes the next.
 
 pub mod conceal;
+mod foreign;
 pub mod g711;
 pub mod g722;
 pub mod h264;
 pub mod opus;
 pub mod vp8;
 
-use kernels::{I420, View};
+use kernels::View;
 use std::time::Duration;
 
 /// Largest encoded picture taken, in bytes.
@@ -93,12 +94,15 @@ pub enum Decoded {
 
 /// Decodes pictures of one stream.
 pub trait VideoDecoder: Send {
-    /// Decodes one frame (one access unit, one VP8 frame) and writes what it shows to `picture`, which takes its size.
-    /// Unless it returns a picture, `picture` stays as it was.
+    /// Decodes one frame (one access unit, one VP8 frame). What it shows is then the decoder's [`picture`](Self::picture).
     ///
     /// # Errors
     /// [`DecodeError`]; the decoder takes the next frame all the same.
-    fn decode(&mut self, frame: &[u8], picture: &mut I420) -> Result<Decoded, DecodeError>;
+    fn decode(&mut self, frame: &[u8]) -> Result<Decoded, DecodeError>;
+
+    /// What the last frame showed, in the decoder's own memory, so that who only reads it copies nothing. `None` if that frame showed
+    /// nothing; one that is refused unread, such as VP8's without the key frame it needs, leaves the picture before.
+    fn picture(&self) -> Option<View<'_>>;
 
     /// Forgets all references, as after a gap that can't be bridged. The next frame must stand alone.
     fn flush(&mut self);

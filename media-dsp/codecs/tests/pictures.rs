@@ -7,7 +7,7 @@ mod pattern;
 
 use codecs::h264::{self, nal_units};
 use codecs::{DecodeError, Decoded, Encoded, Picture, VideoDecoder, VideoEncoder, VideoSettings, vp8};
-use kernels::I420;
+use kernels::{I420, View};
 use std::time::Duration;
 
 fn settings(width: u32, height: u32, bps: u32) -> VideoSettings {
@@ -36,8 +36,12 @@ fn pairs(settings: VideoSettings) -> Vec<Pair> {
 }
 
 fn encode(encoder: &mut dyn VideoEncoder, picture: &I420, n: u64, how: Picture) -> (Encoded, Vec<u8>) {
+    encode_view(encoder, &picture.view(), n, how)
+}
+
+fn encode_view(encoder: &mut dyn VideoEncoder, view: &View<'_>, n: u64, how: Picture) -> (Encoded, Vec<u8>) {
     let mut out = Vec::new();
-    let made = encoder.encode(&picture.view(), at(n), how, &mut out).unwrap();
+    let made = encoder.encode(view, at(n), how, &mut out).unwrap();
     assert_eq!(made == Encoded::Skipped, out.is_empty());
     (made, out)
 }
@@ -51,6 +55,11 @@ fn stream(encoder: &mut dyn VideoEncoder, width: u32, height: u32, frames: u64) 
         })
         .filter(|(_, frame)| !frame.is_empty())
         .collect()
+}
+
+/// The number that a decoder shows.
+fn shown(decoder: &dyn VideoDecoder) -> Option<u16> {
+    pattern::number(&decoder.picture()?)
 }
 
 /// The pattern with grain in its lower half, which no encoder gets for free.
@@ -69,25 +78,23 @@ fn grainy(width: u32, height: u32, number: u16) -> I420 {
 fn numbers_and_colours_stay_readable_through_h264_then_vp8() {
     let mut first = (h264(settings(1280, 720, 1_500_000)), h264::Decoder::new().unwrap());
     let mut second = (vp8(settings(1280, 720, 1_500_000)), vp8::Decoder::new().unwrap());
-    let (mut middle, mut last, mut read) = (I420::default(), I420::default(), 0);
+    let mut read = 0;
     for n in 0..30 {
         let (made, frame) =
             encode(&mut *first.0, &pattern::picture(1280, 720, n), u64::from(n), Picture::Any);
         if made == Encoded::Skipped {
             continue;
         }
-        assert_eq!(first.1.decode(&frame, &mut middle), Ok(Decoded::Whole));
-        let (made, frame) = encode(&mut *second.0, &middle, u64::from(n), Picture::Any);
+        assert_eq!(first.1.decode(&frame), Ok(Decoded::Whole));
+        let middle = first.1.picture().unwrap();
+        let (made, frame) = encode_view(&mut *second.0, &middle, u64::from(n), Picture::Any);
         if made == Encoded::Skipped {
             continue;
         }
-        assert_eq!(second.1.decode(&frame, &mut last), Ok(Decoded::Whole));
-        assert_eq!(pattern::number(&last.view()), Some(n));
-        assert!(
-            pattern::bars_error(&last.view()) <= 12,
-            "picture {n}: {}",
-            pattern::bars_error(&last.view())
-        );
+        assert_eq!(second.1.decode(&frame), Ok(Decoded::Whole));
+        let last = second.1.picture().unwrap();
+        assert_eq!(pattern::number(&last), Some(n));
+        assert!(pattern::bars_error(&last) <= 12, "picture {n}: {}", pattern::bars_error(&last));
         read += 1;
     }
     assert!(read >= 27, "{read} of 30 pictures came through");
@@ -121,7 +128,7 @@ fn no_nal_unit_is_longer_than_packetization_mode_0_allows() {
         let mut encoder =
             h264(VideoSettings { max_nal_bytes: Some(limit), ..settings(1280, 720, 4_000_000) });
         let mut decoder = h264::Decoder::new().unwrap();
-        let (mut shown, mut most) = (I420::default(), 0);
+        let mut most = 0;
         for n in 0..12_u64 {
             let picture = grainy(1280, 720, n as u16);
             let how = if n % 6 == 3 { Picture::Key } else { Picture::Any };
@@ -130,7 +137,7 @@ fn no_nal_unit_is_longer_than_packetization_mode_0_allows() {
                 continue;
             }
             most = most.max(nal_units(&frame).map(<[u8]>::len).max().unwrap());
-            assert_eq!(decoder.decode(&frame, &mut shown), Ok(Decoded::Whole));
+            assert_eq!(decoder.decode(&frame), Ok(Decoded::Whole));
         }
         assert!(most <= limit, "a unit of {most} bytes with a limit of {limit}");
         assert!(most > limit / 2, "units of {most} bytes waste a limit of {limit}");
@@ -173,7 +180,7 @@ fn h264_pictures_with_lost_slices_are_concealed_and_shown() {
     let hurt: Vec<usize> = sliced.step_by(10).take(3).collect();
     assert_eq!(hurt.len(), 3, "there are slices to lose");
     let mut decoder = h264::Decoder::new().unwrap();
-    let (mut shown, mut pictures, mut concealed) = (I420::default(), 0, 0);
+    let (mut pictures, mut concealed) = (0, 0);
     for (i, (_, frame)) in frames.iter().enumerate() {
         let units: Vec<&[u8]> = nal_units(frame).collect();
         let lossy: Vec<u8> = units
@@ -182,7 +189,7 @@ fn h264_pictures_with_lost_slices_are_concealed_and_shown() {
             .filter(|(slice, _)| !(hurt.contains(&i) && *slice == 1))
             .flat_map(|(_, unit)| [&[0, 0, 0, 1], *unit].concat())
             .collect();
-        match decoder.decode(&lossy, &mut shown) {
+        match decoder.decode(&lossy) {
             Ok(Decoded::Whole) => pictures += 1,
             Ok(Decoded::Concealed) => (pictures, concealed) = (pictures + 1, concealed + 1),
             _ => {}
@@ -190,7 +197,7 @@ fn h264_pictures_with_lost_slices_are_concealed_and_shown() {
     }
     assert!(pictures >= frames.len() - 3, "{pictures} of {} shown", frames.len());
     assert!(concealed >= 2, "the loss is told");
-    assert_eq!(pattern::number(&shown.view()), frames.last().map(|f| f.0));
+    assert_eq!(shown(&decoder), frames.last().map(|f| f.0));
 }
 
 #[test]
@@ -198,9 +205,9 @@ fn a_lost_h264_picture_does_not_stop_those_after_it() {
     let mut encoder = h264(settings(640, 360, 1_000_000));
     let frames = stream(&mut *encoder, 640, 360, 60);
     let mut decoder = h264::Decoder::new().unwrap();
-    let (mut shown, mut pictures) = (I420::default(), 0);
+    let mut pictures = 0;
     for (i, (_, frame)) in frames.iter().enumerate() {
-        if i != 20 && matches!(decoder.decode(frame, &mut shown), Ok(Decoded::Whole | Decoded::Concealed)) {
+        if i != 20 && matches!(decoder.decode(frame), Ok(Decoded::Whole | Decoded::Concealed)) {
             pictures += 1;
         }
     }
@@ -211,47 +218,37 @@ fn a_lost_h264_picture_does_not_stop_those_after_it() {
 fn a_decoder_that_begins_in_mid_stream_asks_for_a_key_picture() {
     for (name, mut encoder, mut decoder) in pairs(settings(320, 180, 300_000)) {
         let frames = stream(&mut *encoder, 320, 180, 10);
-        let mut shown = I420::default();
         for (_, frame) in &frames[1..] {
-            assert_eq!(decoder.decode(frame, &mut shown), Err(DecodeError::NeedsKey), "{name}");
+            assert_eq!(decoder.decode(frame), Err(DecodeError::NeedsKey), "{name}");
         }
-        assert_eq!((shown.width(), shown.height()), (0, 0), "{name} wrote nothing");
-        assert_eq!(decoder.decode(&frames[0].1, &mut shown), Ok(Decoded::Whole), "{name}");
+        assert!(decoder.picture().is_none(), "{name} shows nothing");
+        assert_eq!(decoder.decode(&frames[0].1), Ok(Decoded::Whole), "{name}");
         decoder.flush();
-        assert_eq!(
-            decoder.decode(&frames[1].1, &mut shown),
-            Err(DecodeError::NeedsKey),
-            "{name} after flush"
-        );
+        assert_eq!(decoder.decode(&frames[1].1), Err(DecodeError::NeedsKey), "{name} after flush");
     }
 }
 
 #[test]
 fn a_stream_that_changes_its_size_is_followed() {
     for (name, _, mut decoder) in pairs(settings(320, 180, 300_000)) {
-        let mut shown = I420::default();
         for (w, h) in [(320, 180), (1280, 720), (640, 360), (352, 288), (1920, 1080)] {
             let mut encoder = match name {
                 "H264" => h264(settings(w, h, 1_000_000)),
                 _ => vp8(settings(w, h, 1_000_000)),
             };
             let (_, frame) = encode(&mut *encoder, &pattern::picture(w, h, 77), 0, Picture::Any);
-            assert_eq!(decoder.decode(&frame, &mut shown), Ok(Decoded::Whole), "{name} {w}x{h}");
-            assert_eq!(
-                (shown.width(), shown.height(), pattern::number(&shown.view())),
-                (w, h, Some(77)),
-                "{name}"
-            );
+            assert_eq!(decoder.decode(&frame), Ok(Decoded::Whole), "{name} {w}x{h}");
+            let shown = decoder.picture().unwrap();
+            assert_eq!((shown.width(), shown.height(), pattern::number(&shown)), (w, h, Some(77)), "{name}");
         }
     }
 }
 
 #[test]
 fn pictures_larger_than_1920x1088_are_refused_before_they_are_decoded() {
-    let mut shown = I420::default();
     let huge_vp8 = [0x10, 0, 0, 0x9d, 0x01, 0x2a, 0xff, 0x3f, 0xff, 0x3f, 9, 9, 9];
     assert_eq!(
-        vp8::Decoder::new().unwrap().decode(&huge_vp8, &mut shown),
+        vp8::Decoder::new().unwrap().decode(&huge_vp8),
         Err(DecodeError::Size { width: 0x3fff, height: 0x3fff })
     );
     // an SPS of 2160 lines
@@ -259,13 +256,10 @@ fn pictures_larger_than_1920x1088_are_refused_before_they_are_decoded() {
         0, 0, 0, 1, 0x67, 0x64, 0x00, 0x33, 0xac, 0xd9, 0x40, 0x40, 0x01, 0x0f, 0xcb, 0x01, 0x10, 0x00, 0x00,
         0x03,
     ];
-    let refused = h264::Decoder::new().unwrap().decode(&huge_h264, &mut shown);
+    let refused = h264::Decoder::new().unwrap().decode(&huge_h264);
     assert!(matches!(refused, Err(DecodeError::Size { height: 2160, .. })), "{refused:?}");
     let long = vec![0; codecs::MAX_PICTURE_BYTES + 1];
-    assert_eq!(
-        h264::Decoder::new().unwrap().decode(&long, &mut shown),
-        Err(DecodeError::TooLong(long.len()))
-    );
+    assert_eq!(h264::Decoder::new().unwrap().decode(&long), Err(DecodeError::TooLong(long.len())));
     assert!(
         h264::Encoder::new(settings(4096, 2160, 1)).is_err()
             && vp8::Encoder::new(settings(4096, 2160, 1)).is_err()
@@ -277,7 +271,6 @@ fn pictures_larger_than_1920x1088_are_refused_before_they_are_decoded() {
 fn a_thousand_broken_frames_break_no_decoder() {
     for (name, mut encoder, mut decoder) in pairs(settings(320, 180, 300_000)) {
         let frames = stream(&mut *encoder, 320, 180, 20);
-        let mut shown = I420::default();
         let mut state = 12_345_u32;
         let mut random = move || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -295,12 +288,14 @@ fn a_thousand_broken_frames_break_no_decoder() {
                     }
                 }
             }
-            let _ = decoder.decode(&frame, &mut shown);
+            let _ = decoder.decode(&frame);
+            // whatever it shows can be read from end to end
+            shown(&*decoder);
         }
         // and it still decodes what is whole; a fresh start if what it was told has poisoned it
         decoder.flush();
-        assert_eq!(decoder.decode(&frames[0].1, &mut shown), Ok(Decoded::Whole), "{name}");
-        assert_eq!(pattern::number(&shown.view()), Some(frames[0].0), "{name}");
+        assert_eq!(decoder.decode(&frames[0].1), Ok(Decoded::Whole), "{name}");
+        assert_eq!(shown(&*decoder), Some(frames[0].0), "{name}");
     }
 }
 
@@ -309,7 +304,35 @@ fn odd_sizes_go_through_vp8() {
     // peers crop as they like; our own encoders only ever make even sizes
     let mut encoder = vp8(settings(321, 181, 500_000));
     let (_, frame) = encode(&mut *encoder, &pattern::picture(321, 181, 5), 0, Picture::Any);
-    let mut shown = I420::default();
-    assert_eq!(vp8::Decoder::new().unwrap().decode(&frame, &mut shown), Ok(Decoded::Whole));
-    assert_eq!((shown.width(), shown.height(), pattern::number(&shown.view())), (321, 181, Some(5)));
+    let mut decoder = vp8::Decoder::new().unwrap();
+    assert_eq!(decoder.decode(&frame), Ok(Decoded::Whole));
+    let shown = decoder.picture().unwrap();
+    assert_eq!((shown.width(), shown.height(), pattern::number(&shown)), (321, 181, Some(5)));
+}
+
+#[test]
+fn a_picture_stays_until_another_frame_is_read_and_not_beyond() {
+    for (name, mut encoder, mut decoder) in pairs(settings(320, 180, 300_000)) {
+        let frames = stream(&mut *encoder, 320, 180, 3);
+        // given a picture that is shown
+        assert_eq!(decoder.decode(&frames[0].1), Ok(Decoded::Whole), "{name}");
+        assert_eq!(shown(&*decoder), Some(frames[0].0), "{name}");
+        // when a frame is refused unread, then it stays
+        assert!(decoder.decode(&vec![0; codecs::MAX_PICTURE_BYTES + 1]).is_err(), "{name}");
+        assert_eq!(shown(&*decoder), Some(frames[0].0), "{name}");
+        // when a frame is read that shows nothing, then there is none
+        let nothing = match name {
+            "VP8" => vec![0x11, 0, 0],
+            _ => vec![0, 0, 0, 1, 0x09, 0x10],
+        };
+        assert!(!matches!(decoder.decode(&nothing), Ok(Decoded::Whole)), "{name}");
+        assert_eq!(shown(&*decoder), None, "{name}");
+    }
+    let mut encoder = vp8(settings(320, 180, 300_000));
+    let (mut decoder, frames) = (vp8::Decoder::new().unwrap(), stream(&mut *encoder, 320, 180, 3));
+    assert_eq!(decoder.decode(&frames[0].1), Ok(Decoded::Whole));
+    // references are gone after a gap, what is shown is not
+    decoder.flush();
+    assert_eq!(decoder.decode(&frames[1].1), Err(DecodeError::NeedsKey));
+    assert_eq!(shown(&decoder), Some(frames[0].0));
 }

@@ -211,7 +211,7 @@ impl Canvas {
             }
             (tile.version, tile.size) = (source.version, source.size());
             let (from, to, rect) = (placement.from, placement.to, tile.rect);
-            let from = picture.view().part(from.x, from.y, from.width, from.height);
+            let from = picture.part(from.x, from.y, from.width, from.height);
             let to = self.canvas.view_mut().part(to.x, to.y, to.width, to.height);
             if let (Some(from), Some(mut to)) = (from, to) {
                 kernels::yuv::scale(&from, &mut to);

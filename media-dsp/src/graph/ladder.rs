@@ -130,10 +130,9 @@ impl Ladder {
             if repeats || rung.encoder.is_still() || !wanted(rung) {
                 continue;
             }
-            let from =
-                made.and_then(|i| larger.get(i)).map_or_else(|| picture.view(), |rung| rung.picture.view());
+            let from = made.and_then(|i| larger.get(i)).map_or(picture, |rung| rung.picture.view());
             if (size.width, size.height) == (picture.width(), picture.height()) {
-                rung.encoder.encode(at, &picture.view(), stamp, report);
+                rung.encoder.encode(at, &picture, stamp, report);
             } else if rung.scale(at, &from, size) {
                 made = Some(i);
                 rung.encoder.encode(at, &rung.picture.view(), stamp, report);

@@ -252,7 +252,7 @@ impl Graph {
         let now = at.now;
         match step {
             Step::AddSource { source, kind } => self.add_source(source, kind)?,
-            Step::Show { source, still } => self.show(at, source, &still)?,
+            Step::Show { source, still } => self.show(at, source, still)?,
             Step::Play { source, clip } => {
                 self.sounds.get_mut(&source).ok_or("there is no such sound source")?.play(now, clip);
             }
@@ -298,10 +298,10 @@ impl Graph {
         Ok(())
     }
 
-    fn show(&mut self, at: &Moment, id: SourceId, still: &Still) -> Result<(), Refused> {
+    fn show(&mut self, at: &Moment, id: SourceId, still: Still) -> Result<(), Refused> {
         let source = self.pictures.get_mut(&id).ok_or("there is no such picture source")?;
         // As late as a conference's pictures are, so that time need not stand still until those have caught up.
-        source.show_still(still, earlier(at.now, UNHEARD), at.now).map_err(|error| error.to_string())?;
+        source.show_still(still, earlier(at.now, UNHEARD), at.now);
         let stamp = Stamp { captured: source.captured, arrived: source.arrived };
         self.canvases.values_mut().for_each(|canvas| canvas.moved(at, id, stamp));
         Ok(())

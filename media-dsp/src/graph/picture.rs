@@ -12,16 +12,24 @@ use crate::Still;
 use crate::message::{KEYFRAME_RETRY, Report, SourceId, SourceStats, Stage};
 use base::{Codec, EncodedFrame, MediaTime, Size};
 use codecs::{DecodeError, Decoded, VideoDecoder, h264, vp8};
-use kernels::{I420, PictureError};
+use kernels::View;
 use std::time::Duration;
 
 /// After this long without trouble a picture that was concealed is taken for healed, as with intra refresh.
 const HEALED: Duration = Duration::from_secs(5);
 
+/// Where the picture is that a source shows.
+enum Shown {
+    /// With its decoder, which may have none: nothing came yet, or what came last was broken.
+    Decoded,
+    /// Here.
+    Still(Still),
+}
+
 pub(super) struct PictureSource {
     source: SourceId,
     decoder: Option<(Codec, Box<dyn VideoDecoder>)>,
-    picture: I420,
+    shown: Shown,
     /// Counts pictures, so that readers see which they have; 0 before the first.
     pub version: u64,
     /// When the last picture was captured, when it arrived, and when it was decoded.
@@ -39,7 +47,7 @@ impl PictureSource {
         Self {
             source,
             decoder: None,
-            picture: I420::default(),
+            shown: Shown::Decoded,
             version: 0,
             captured: MediaTime(0),
             arrived: MediaTime(0),
@@ -57,9 +65,12 @@ impl PictureSource {
         }
     }
 
-    /// The last picture, if there was one.
-    pub fn picture(&self) -> Option<&I420> {
-        (self.version > 0).then_some(&self.picture)
+    /// The last picture, if there is one.
+    pub fn picture(&self) -> Option<View<'_>> {
+        match &self.shown {
+            Shown::Still(still) => still.view(),
+            Shown::Decoded => self.decoder.as_ref().and_then(|(_, decoder)| decoder.picture()),
+        }
     }
 
     pub fn size(&self) -> Size {
@@ -94,24 +105,11 @@ impl PictureSource {
     }
 
     /// Shows `still` as if it had been captured and decoded at these times.
-    ///
-    /// # Errors
-    /// [`PictureError`] if it is of no size we show.
-    pub fn show_still(
-        &mut self,
-        still: &Still,
-        captured: MediaTime,
-        now: MediaTime,
-    ) -> Result<(), PictureError> {
-        let size = still.size();
-        self.picture.resize(size.width, size.height)?;
-        if let Some(view) = still.view() {
-            kernels::yuv::copy(&view, &mut self.picture.view_mut());
-        }
+    pub fn show_still(&mut self, still: Still, captured: MediaTime, now: MediaTime) {
+        self.stats.size = still.size();
+        self.shown = Shown::Still(still);
         self.version += 1;
         (self.captured, self.arrived, self.decoded) = (captured, now, now);
-        self.stats.size = size;
-        Ok(())
     }
 
     fn decode(&mut self, at: &Moment, frame: &EncodedFrame) -> Result<Decoded, DecodeError> {
@@ -126,8 +124,7 @@ impl PictureSource {
                 decoder.flush();
             }
         }
-        let picture = &mut self.picture;
-        let result = at.measure(&mut self.stats.decode, || decoder.decode(&frame.data, picture));
+        let result = at.measure(&mut self.stats.decode, || decoder.decode(&frame.data));
         if matches!((codec, &result), (Codec::Vp8, Err(DecodeError::Broken(_)) | Ok(Decoded::Concealed))) {
             decoder.flush();
         }
@@ -150,9 +147,11 @@ impl PictureSource {
     }
 
     fn show(&mut self, at: &Moment, frame: &EncodedFrame, report: &mut dyn FnMut(Report)) {
+        self.shown = Shown::Decoded;
         self.version += 1;
         (self.captured, self.arrived, self.decoded) = (frame.captured, frame.arrived, at.now);
-        let size = Size::new(self.picture.width(), self.picture.height());
+        let size =
+            self.picture().map_or(self.stats.size, |picture| Size::new(picture.width(), picture.height()));
         if size != self.stats.size {
             self.stats.size = size;
             report(Report::Picture { source: self.source, size });

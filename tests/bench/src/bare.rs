@@ -86,17 +86,18 @@ impl Bare {
         let encoder =
             |(layer, bps): (&Layer, &u32)| vp8::Encoder::new(video(layer.width, layer.height, *bps));
         let mut encoders = LAYERS.iter().zip(rates).map(encoder).collect::<Result<Vec<_>, _>>()?;
-        let (mut source, mut out) = (I420::default(), Vec::new());
+        let mut out = Vec::new();
         let (mut half, mut quarter) = (I420::new(640, 360)?, I420::new(320, 180)?);
         let mut beat = Beat::new(Instant::now(), PICTURE_TIME);
         for (n, unit) in self.room.iter().enumerate() {
             await_stroke(&mut beat);
-            decoder.decode(unit, &mut source)?;
-            kernels::yuv::scale(&source.view(), &mut half.view_mut());
+            decoder.decode(unit)?;
+            let source = decoder.picture().context("a picture of the room is not to be decoded")?;
+            kernels::yuv::scale(&source, &mut half.view_mut());
             kernels::yuv::scale(&half.view(), &mut quarter.view_mut());
-            for (encoder, picture) in encoders.iter_mut().zip([&source, &half, &quarter]) {
+            for (encoder, picture) in encoders.iter_mut().zip([source, half.view(), quarter.view()]) {
                 out.clear();
-                encoder.encode(&picture.view(), at(n), Picture::Any, &mut out)?;
+                encoder.encode(&picture, at(n), Picture::Any, &mut out)?;
             }
         }
         Ok(CLIP_SECONDS)
@@ -105,18 +106,17 @@ impl Bare {
     fn down(&self, bps: u32) -> Result<f64> {
         let mut decoders =
             self.conference.iter().map(|_| vp8::Decoder::new()).collect::<Result<Vec<_>, _>>()?;
-        let mut pictures: Vec<I420> = self.conference.iter().map(|_| I420::default()).collect();
         let mut encoder = h264::Encoder::new(video(WIDTH, HEIGHT, bps))?;
         let (mut canvas, mut out) = (I420::new(WIDTH, HEIGHT)?, Vec::new());
         let mut beat = Beat::new(Instant::now(), PICTURE_TIME);
         for n in 0..FRAMES {
             await_stroke(&mut beat);
-            for (((decoder, stream), picture), place) in
-                decoders.iter_mut().zip(&self.conference).zip(&mut pictures).zip(PLACES)
-            {
-                decoder.decode(&stream[n], picture)?;
+            for ((decoder, stream), place) in decoders.iter_mut().zip(&self.conference).zip(PLACES) {
+                decoder.decode(&stream[n])?;
+                let picture =
+                    decoder.picture().context("a picture of the conference is not to be decoded")?;
                 let part = canvas.view_mut().part(place.x, place.y, place.width, place.height);
-                kernels::yuv::scale(&picture.view(), &mut part.context("a place is off the canvas")?);
+                kernels::yuv::scale(&picture, &mut part.context("a place is off the canvas")?);
             }
             out.clear();
             encoder.encode(&canvas.view(), at(n), Picture::Any, &mut out)?;

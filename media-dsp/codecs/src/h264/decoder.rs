@@ -1,8 +1,9 @@
 //! The decoder: OpenH264 with concealment by copying lost slices from the picture before.
 
 use super::{QUIET, nal_units, option, sps};
+use crate::foreign::Foreign;
 use crate::{DecodeError, Decoded, MAX_PICTURE_BYTES, VideoDecoder};
-use kernels::{I420, MAX_HEIGHT, MAX_WIDTH, View};
+use kernels::{MAX_HEIGHT, MAX_WIDTH, View};
 use openh264_sys2 as sys;
 use std::ptr::{NonNull, null_mut};
 
@@ -13,6 +14,8 @@ const SPS: u8 = 7;
 #[derive(Debug)]
 pub struct Decoder {
     raw: Raw,
+    /// Lies in the library's memory, which the next call to decode may write to.
+    shown: Option<Foreign>,
 }
 
 impl Decoder {
@@ -21,19 +24,20 @@ impl Decoder {
     /// # Errors
     /// [`DecodeError::Broken`] with the library's code if there is no memory for one.
     pub fn new() -> Result<Self, DecodeError> {
-        Ok(Self { raw: Raw::new()? })
+        Ok(Self { raw: Raw::new()?, shown: None })
     }
 }
 
 impl VideoDecoder for Decoder {
-    fn decode(&mut self, frame: &[u8], picture: &mut I420) -> Result<Decoded, DecodeError> {
+    fn decode(&mut self, frame: &[u8]) -> Result<Decoded, DecodeError> {
         if frame.len() > MAX_PICTURE_BYTES {
             return Err(DecodeError::TooLong(frame.len()));
         }
         check_sizes(frame)?;
+        self.shown = None;
         let (state, shown) = self.raw.decode(frame);
-        if let Some(view) = shown? {
-            picture.copy_from(&view);
+        self.shown = shown?;
+        if self.shown.is_some() {
             let concealed = state != sys::dsErrorFree;
             return Ok(if concealed { Decoded::Concealed } else { Decoded::Whole });
         }
@@ -44,7 +48,14 @@ impl VideoDecoder for Decoder {
         }
     }
 
+    fn picture(&self) -> Option<View<'_>> {
+        // SAFETY: the library's planes hold as many rows as it says (its buffers are padded beyond that) and stay as they are until it is
+        // given a frame or dropped, both of which need `self` mutably and forget the picture first.
+        self.shown.and_then(|shown| unsafe { shown.view() })
+    }
+
     fn flush(&mut self) {
+        self.shown = None;
         // the library has no call that forgets its references, so a new one takes its place
         if let Ok(raw) = Raw::new() {
             self.raw = raw;
@@ -99,8 +110,8 @@ impl Raw {
         if code == 0 { Ok(decoder) } else { Err(DecodeError::Broken(code as i32)) }
     }
 
-    /// The library's state, and the picture if there is one, in its memory.
-    fn decode(&mut self, frame: &[u8]) -> (sys::DECODING_STATE, Result<Option<View<'_>>, DecodeError>) {
+    /// The library's state, and where the picture is if there is one.
+    fn decode(&mut self, frame: &[u8]) -> (sys::DECODING_STATE, Result<Option<Foreign>, DecodeError>) {
         let mut planes = [null_mut(); 3];
         let mut info = sys::SBufferInfo::default();
         // SAFETY: the object is alive; `frame` is at most `MAX_PICTURE_BYTES` long, so its length fits; `planes` and `info`
@@ -119,41 +130,9 @@ impl Raw {
         }
         // SAFETY: the library sets the system buffer whenever the status is 1.
         let buffer = unsafe { info.UsrData.sSystemBuffer };
-        (state, self.picture(planes, buffer))
-    }
-
-    fn picture(
-        &self,
-        planes: [*mut u8; 3],
-        buffer: sys::SSysMEMBuffer,
-    ) -> Result<Option<View<'_>>, DecodeError> {
         let side = |n: i32| u32::try_from(n).unwrap_or(0);
-        let (width, height) = (side(buffer.iWidth), side(buffer.iHeight));
-        let refused = DecodeError::Size { width, height };
-        if width == 0
-            || height == 0
-            || width > MAX_WIDTH
-            || height > MAX_HEIGHT
-            || planes.iter().any(|p| p.is_null())
-        {
-            return Err(refused);
-        }
-        let strides = buffer.iStride.map(|s| side(s) as usize);
-        let (w, h) = (width as usize, height as usize);
-        if strides[0] < w || strides[1] < w.div_ceil(2) {
-            return Err(refused);
-        }
-        let (luma, chroma) = ((h - 1) * strides[0] + w, (h.div_ceil(2) - 1) * strides[1] + w.div_ceil(2));
-        // SAFETY: the library's planes hold `height` rows of `stride` bytes (its buffers are padded beyond that) and stay
-        // untouched until the next call, which needs `self` mutably.
-        let planes = unsafe {
-            [
-                std::slice::from_raw_parts(planes[0], luma),
-                std::slice::from_raw_parts(planes[1], chroma),
-                std::slice::from_raw_parts(planes[2], chroma),
-            ]
-        };
-        View::new(planes, strides, width, height).map(Some).ok_or(refused)
+        let shown = Foreign::new(planes, buffer.iStride, side(buffer.iWidth), side(buffer.iHeight));
+        (state, shown.map(Some))
     }
 }
 

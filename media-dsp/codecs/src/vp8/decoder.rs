@@ -1,8 +1,9 @@
 //! The decoder. Sizes are checked in the key frame's header; a broken frame is told and the next one taken.
 
 use super::{Context, is_key, key_size, ok, sys};
+use crate::foreign::Foreign;
 use crate::{DecodeError, Decoded, MAX_PICTURE_BYTES, VideoDecoder};
-use kernels::{I420, MAX_HEIGHT, MAX_WIDTH, View};
+use kernels::{MAX_HEIGHT, MAX_WIDTH, View};
 use std::ptr::{null, null_mut};
 
 /// A VP8 decoder of one stream.
@@ -10,6 +11,8 @@ use std::ptr::{null, null_mut};
 pub struct Decoder {
     context: Context,
     started: bool,
+    /// Lies in the context's memory, which the next call to decode may write to.
+    shown: Option<Foreign>,
 }
 
 impl Decoder {
@@ -18,19 +21,24 @@ impl Decoder {
     /// # Errors
     /// [`DecodeError::Broken`] with the library's code if there is no memory for one.
     pub fn new() -> Result<Self, DecodeError> {
-        Ok(Self { context: open().map_err(DecodeError::Broken)?, started: false })
+        Ok(Self { context: open().map_err(DecodeError::Broken)?, started: false, shown: None })
     }
 
-    fn next_picture(&mut self) -> Result<Option<View<'_>>, DecodeError> {
+    fn next_picture(&mut self) -> Result<Option<Foreign>, DecodeError> {
         let mut iterator = null();
         // SAFETY: the context is alive; the iterator begins null, as the library wants.
         let image = unsafe { sys::vpx_codec_get_frame(&mut *self.context.0, &mut iterator) };
         if image.is_null() {
             return Ok(None);
         }
-        // SAFETY: not null, so it is the library's image, which stays until the next call that needs `self` mutably.
+        // SAFETY: not null, so it is the library's image.
         let image = unsafe { &*image };
-        view(image).map(Some)
+        let (width, height) = (image.d_w, image.d_h);
+        if image.fmt != sys::vpx_img_fmt::VPX_IMG_FMT_I420 || image.stride[1] != image.stride[2] {
+            return Err(DecodeError::Size { width, height });
+        }
+        let planes = [image.planes[0], image.planes[1], image.planes[2]];
+        Foreign::new(planes, [image.stride[0], image.stride[1]], width, height).map(Some)
     }
 
     /// Whether what the last frame was decoded from had errors or was missing.
@@ -45,7 +53,7 @@ impl Decoder {
 }
 
 impl VideoDecoder for Decoder {
-    fn decode(&mut self, frame: &[u8], picture: &mut I420) -> Result<Decoded, DecodeError> {
+    fn decode(&mut self, frame: &[u8]) -> Result<Decoded, DecodeError> {
         if frame.len() > MAX_PICTURE_BYTES {
             return Err(DecodeError::TooLong(frame.len()));
         }
@@ -60,6 +68,7 @@ impl VideoDecoder for Decoder {
             // to the library this means that the last reference is lost, which would taint all that follows
             return Err(DecodeError::Broken(0));
         }
+        self.shown = None;
         // SAFETY: the context is alive; `frame` holds as many bytes as are told and at most `MAX_PICTURE_BYTES`.
         let code = unsafe {
             sys::vpx_codec_decode(&mut *self.context.0, frame.as_ptr(), frame.len() as u32, null_mut(), 0)
@@ -70,9 +79,17 @@ impl VideoDecoder for Decoder {
             return Err(DecodeError::Broken(code));
         }
         self.started |= is_key(frame);
-        let Some(view) = self.next_picture()? else { return Ok(Decoded::Nothing) };
-        picture.copy_from(&view);
+        self.shown = self.next_picture()?;
+        if self.shown.is_none() {
+            return Ok(Decoded::Nothing);
+        }
         Ok(if self.is_corrupted() { Decoded::Concealed } else { Decoded::Whole })
+    }
+
+    fn picture(&self) -> Option<View<'_>> {
+        // SAFETY: the library's planes hold `d_h` rows of their stride and a border, and stay as they are until it is given a frame, which
+        // needs `self` mutably and forgets the picture first.
+        self.shown.and_then(|shown| unsafe { shown.view() })
     }
 
     fn flush(&mut self) {
@@ -94,33 +111,4 @@ fn open() -> Result<Context, i32> {
         )
     })?;
     Ok(context)
-}
-
-fn view(image: &sys::vpx_image_t) -> Result<View<'_>, DecodeError> {
-    let (width, height) = (image.d_w, image.d_h);
-    let refused = DecodeError::Size { width, height };
-    let planes = [image.planes[0], image.planes[1], image.planes[2]];
-    let strides =
-        [image.stride[0], image.stride[1], image.stride[2]].map(|s| usize::try_from(s).unwrap_or(0));
-    let (w, h) = (width as usize, height as usize);
-    let sane = image.fmt == sys::vpx_img_fmt::VPX_IMG_FMT_I420
-        && (1..=MAX_WIDTH).contains(&width)
-        && (1..=MAX_HEIGHT).contains(&height)
-        && planes.iter().all(|p| !p.is_null())
-        && strides[0] >= w
-        && strides[1] >= w.div_ceil(2)
-        && strides[1] == strides[2];
-    if !sane {
-        return Err(refused);
-    }
-    let (luma, chroma) = ((h - 1) * strides[0] + w, (h.div_ceil(2) - 1) * strides[1] + w.div_ceil(2));
-    // SAFETY: the library's planes hold `d_h` rows of `stride` bytes, chroma half of both rounded up, and a border.
-    let planes = unsafe {
-        [
-            std::slice::from_raw_parts(planes[0], luma),
-            std::slice::from_raw_parts(planes[1], chroma),
-            std::slice::from_raw_parts(planes[2], chroma),
-        ]
-    };
-    View::new(planes, [strides[0], strides[1]], width, height).ok_or(refused)
 }

@@ -19,7 +19,6 @@ use crate::under_test::{UnderTest, alias, meeting, put_first, sends_all_layers};
 use anyhow::{Context, Result, ensure};
 use codecs::{VideoDecoder, h264, vp8};
 use e2e::lab::free_port;
-use kernels::I420;
 use std::collections::BTreeMap;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant, SystemTime};
@@ -150,15 +149,14 @@ fn passing(packets: &[Captured], wanted: impl Fn(&Captured) -> bool) -> Vec<Pass
 
 /// Numbers of H.264 pictures by what they show at `place`, with the times of their first packets.
 fn read_h264(pictures: &[Passing], place: Place) -> Result<Vec<Sighting>> {
-    let (mut decoder, mut shown, mut sightings) = (h264::Decoder::new()?, I420::default(), Vec::new());
+    let (mut decoder, mut sightings) = (h264::Decoder::new()?, Vec::new());
     for picture in pictures {
         let mut data = Vec::new();
         for payload in in_order(&picture.packets) {
             e2e::wire::unpack_h264(payload, &mut data);
         }
-        if decoder.decode(&data, &mut shown).is_ok_and(|decoded| decoded != codecs::Decoded::Nothing) {
-            sightings.extend(number(&shown, place).map(|number| Sighting { number, at: picture.first }));
-        }
+        let number = read(&mut decoder, &data, place);
+        sightings.extend(number.map(|number| Sighting { number, at: picture.first }));
     }
     Ok(sightings)
 }
@@ -166,12 +164,10 @@ fn read_h264(pictures: &[Passing], place: Place) -> Result<Vec<Sighting>> {
 /// Timestamps and numbers of the pictures the room was shown, from the first on: what passed the tap can only be read by
 /// whoever has what came before.
 fn read_room(room: &Room, place: Place) -> Result<Vec<(u32, u32)>> {
-    let (mut decoder, mut shown, mut numbers) = (h264::Decoder::new()?, I420::default(), Vec::new());
+    let (mut decoder, mut numbers) = (h264::Decoder::new()?, Vec::new());
     for picture in &room.log().shown {
-        if decoder.decode(&picture.data, &mut shown).is_ok_and(|decoded| decoded != codecs::Decoded::Nothing)
-        {
-            numbers.extend(number(&shown, place).map(|number| (picture.timestamp, number)));
-        }
+        let number = read(&mut decoder, &picture.data, place);
+        numbers.extend(number.map(|number| (picture.timestamp, number)));
     }
     Ok(numbers)
 }
@@ -189,13 +185,15 @@ fn read_vp8(pictures: &[Passing], place: Place) -> Result<Vec<Sighting>> {
 
 /// The number in each VP8 frame.
 fn read_frames(frames: impl Iterator<Item = Vec<u8>>, place: Place) -> Result<Vec<Option<u32>>> {
-    let (mut decoder, mut shown) = (vp8::Decoder::new()?, I420::default());
-    let read = |data: Vec<u8>| {
-        let decoded =
-            decoder.decode(&data, &mut shown).is_ok_and(|decoded| decoded != codecs::Decoded::Nothing);
-        if decoded { number(&shown, place) } else { None }
-    };
-    Ok(frames.map(read).collect())
+    let mut decoder = vp8::Decoder::new()?;
+    Ok(frames.map(|data| read(&mut decoder, &data, place)).collect())
+}
+
+/// The number in what a frame shows.
+fn read(decoder: &mut impl VideoDecoder, frame: &[u8], place: Place) -> Option<u32> {
+    decoder.decode(frame).ok()?;
+    let picture = decoder.picture()?;
+    barcode::read(picture.planes()[0], picture.strides()[0], place)
 }
 
 fn in_order(packets: &[(u16, Vec<u8>)]) -> impl Iterator<Item = &Vec<u8>> {
@@ -203,11 +201,6 @@ fn in_order(packets: &[(u16, Vec<u8>)]) -> impl Iterator<Item = &Vec<u8>> {
     let first = packets.first().map_or(0, |packet| packet.0);
     sorted.sort_by_key(|packet| packet.0.wrapping_sub(first).wrapping_add(1 << 15));
     sorted.into_iter().map(|packet| &packet.1)
-}
-
-fn number(picture: &I420, place: Place) -> Option<u32> {
-    let view = picture.view();
-    barcode::read(view.planes()[0], view.strides()[0], place)
 }
 
 /// The numbers of pictures whose timestamps are known, at the time of their last packet.

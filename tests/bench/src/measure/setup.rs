@@ -8,7 +8,7 @@ use crate::stats::Spread;
 use crate::under_test::{UnderTest, alias, meeting};
 use anyhow::{Context, Result};
 use codecs::{VideoDecoder, h264};
-use kernels::I420;
+use kernels::View;
 use std::time::{Duration, Instant};
 
 const GOAL_ANSWER: f64 = 300.0;
@@ -51,13 +51,12 @@ pub fn measure(bench: &mut Bench) -> Result<Vec<Metric>> {
 /// When the first picture that shows somebody was complete at the room.
 fn first_picture(room: &Room) -> Result<Instant> {
     let deadline = Instant::now() + PATIENCE;
-    let (mut decoder, mut picture, mut next) = (h264::Decoder::new()?, I420::default(), 0);
+    let (mut decoder, mut next) = (h264::Decoder::new()?, 0);
     while Instant::now() < deadline {
         let new: Vec<Shown> = room.log().shown.get(next..).unwrap_or_default().to_vec();
         next += new.len();
         for shown in new {
-            let decoded = decoder.decode(&shown.data, &mut picture);
-            if decoded.is_ok_and(|decoded| decoded != codecs::Decoded::Nothing) && shows_somebody(&picture) {
+            if decoder.decode(&shown.data).is_ok() && decoder.picture().is_some_and(shows_somebody) {
                 return Ok(shown.last);
             }
         }
@@ -66,11 +65,10 @@ fn first_picture(room: &Room) -> Result<Instant> {
     anyhow::bail!("the room was shown {next} pictures and nobody in them within {PATIENCE:?}")
 }
 
-fn shows_somebody(picture: &I420) -> bool {
-    let view = picture.view();
-    let rows = (0..view.height()).step_by(8);
+fn shows_somebody(picture: View<'_>) -> bool {
+    let rows = (0..picture.height()).step_by(8);
     let luma: Vec<f64> =
-        rows.flat_map(|y| view.luma_row(y).iter().step_by(8)).map(|byte| f64::from(*byte)).collect();
+        rows.flat_map(|y| picture.luma_row(y).iter().step_by(8)).map(|byte| f64::from(*byte)).collect();
     let mean = luma.iter().sum::<f64>() / luma.len() as f64;
     luma.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / luma.len() as f64 > SHOWS
 }
@@ -78,16 +76,17 @@ fn shows_somebody(picture: &I420) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kernels::I420;
 
     #[test]
     fn one_colour_shows_nobody_and_a_picture_does() {
         let mut picture = I420::new(64, 64).expect("a picture");
-        assert!(!shows_somebody(&picture));
+        assert!(!shows_somebody(picture.view()));
         let mut view = picture.view_mut();
         let [stride, _] = view.strides();
         for (at, byte) in view.planes()[0].iter_mut().enumerate() {
             *byte = ((at / stride) * 3) as u8;
         }
-        assert!(shows_somebody(&picture));
+        assert!(shows_somebody(picture.view()));
     }
 }
