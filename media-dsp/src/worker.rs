@@ -126,22 +126,25 @@ impl End {
                 Taken::TimedOut => Input::Timeout,
                 Taken::Closed => return,
             };
+            let mut pictures = 0;
             wake = graph.step(Instant::now(), input, |output| {
                 let Output::Event(mut report) = output;
                 if let Report::Stats(stats) = &mut report {
                     stats.dropped = self.commands.dropped() + self.reports.dropped();
                 }
                 let is_picture = report.is_picture();
+                pictures += u32::from(is_picture);
                 self.reports.push(report);
-                // A picture leaves at once: the largest layer must not wait until the smaller ones are encoded as well. Nor must the sound of
-                // many calls, which one step makes, until that of the last one is.
-                if is_picture || untold.get_or_insert_with(Instant::now).elapsed() >= GATHER {
+                // The first picture leaves at once: the largest layer must not wait until the smaller ones are encoded as well, which take less
+                // and go together. Nor must the sound of many calls, which one step makes, until that of the last one is.
+                if is_picture && pictures == 1 || untold.get_or_insert_with(Instant::now).elapsed() >= GATHER
+                {
                     untold = None;
                     (self.waker)();
                 }
             });
             let at_work = wake.is_some_and(|wake| wake <= Instant::now()) || !self.commands.is_empty();
-            if untold.is_some_and(|since| !at_work || since.elapsed() >= GATHER) {
+            if untold.is_some_and(|since| !at_work || pictures > 1 || since.elapsed() >= GATHER) {
                 untold = None;
                 (self.waker)();
             }

@@ -6,6 +6,7 @@
 //! Turning is bounded: a round takes at most [`MOST_WORK`] pieces, far above what any input makes.
 
 use super::leg::{CallerLeg, LegOutput, LegStep, step_conference};
+use super::reading::{QUARTERS, Readings};
 use crate::media::{MeetingKey, Plane};
 use crate::net::ports::PooledUdp;
 use crate::net::udp::Reading;
@@ -157,9 +158,11 @@ impl Call {
         earliest(self.wakes.machine, earliest(self.wakes.caller, self.wakes.conference))
     }
 
-    /// All that it has is sound: its reports and feedback can wait for the beat as well.
-    pub fn is_sound_alone(&self) -> bool {
-        self.conference_socket.as_ref().is_some_and(|socket| socket.udp.reading() == Reading::OnTheBeat)
+    /// How many times in a step of the beat it is turned at most for what can wait: its timers, and the sockets that are read then.
+    pub fn parts(&self) -> u32 {
+        let whole = Reading::OnTheBeat { parts: 1 };
+        let sound_alone = self.conference_socket.as_ref().is_some_and(|socket| socket.udp.reading() == whole);
+        if sound_alone { 1 } else { QUARTERS }
     }
 
     /// Gives it the conference leg it asked for.
@@ -212,25 +215,20 @@ impl Call {
         }
     }
 
-    /// Sound is played out on the beat: that is when it is read. A room's has a port of its own. The conference's shares its port with
-    /// pictures, which can't wait; without any, all of it can.
     fn set_reading(&mut self, plan: &MediaPlan) {
-        let reading = |waits| if waits { Reading::OnTheBeat } else { Reading::AtOnce };
-        let sounds = plan.up.sound.is_some();
-        let pictures = plan.up.picture.is_some() || plan.down.picture.is_some();
+        let readings = Readings::of(plan);
         let [sound, ..] = &mut self.caller_sockets;
-        sound.udp.set_reading(reading(sounds));
+        sound.udp.set_reading(readings.room_sound);
         if let Some(conference) = &mut self.conference_socket {
-            conference.udp.set_reading(reading(sounds && !pictures));
+            conference.udp.set_reading(readings.conference);
         }
     }
 
-    /// Some of its sockets are read on the beat.
-    pub fn is_on_the_beat(&self) -> bool {
+    /// The part of the beat on which some of its sockets are read.
+    pub fn reads_on_parts(&self) -> Option<u32> {
         let [sound, ..] = &self.caller_sockets;
-        std::iter::once(sound)
-            .chain(&self.conference_socket)
-            .any(|socket| socket.udp.reading() == Reading::OnTheBeat)
+        let sockets = std::iter::once(sound).chain(&self.conference_socket);
+        sockets.filter_map(|socket| socket.udp.reading().parts()).max()
     }
 
     fn transmit(&mut self, side: Side, packet: Transmit) {
@@ -314,7 +312,7 @@ impl<F: FnMut(Wish)> Turn<'_, F> {
         match output {
             LegOutput::Effect(LegEffect::Transmit(packet)) => self.call.transmit(side, packet),
             LegOutput::Effect(LegEffect::Frame { stream, frame }) => {
-                self.plane.frame((self.call.id, side, stream), frame);
+                self.plane.frame(self.now, (self.call.id, side, stream), frame);
             }
             LegOutput::Session(command) => (self.wish)(Wish::Session(command)),
             LegOutput::Http(request) => {

@@ -10,6 +10,7 @@ pub mod event;
 pub mod join;
 pub mod leg;
 mod licensed;
+pub mod reading;
 pub mod shard;
 pub mod sip_side;
 pub mod status;

@@ -1,5 +1,6 @@
 //! One worker thread, restarted when it dies.
 
+use base::machine::earliest;
 use base::{Pulse, limits};
 use media_dsp::{Command, Report, Stats, Worker, WorkerHandle};
 use std::io;
@@ -9,6 +10,18 @@ use tracing::warn;
 
 /// So many commands are worth a wake-up: an eighth of what the worker's ring holds.
 const MUCH: usize = limits::RING_FRAMES / 8;
+/// Longest that what rides along waits for what it rides on: the next picture of a stream with 25 a second comes meanwhile.
+const RIDE: Duration = Duration::from_millis(40);
+
+/// When a worker is called for what it was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// As soon as the turn in hand is over.
+    Now,
+    /// With the next that is urgent, or after [`RIDE`]: it is only needed then, and a worker that wakes up for each of eight streams has cold
+    /// caches each time.
+    Rides,
+}
 
 /// A worker and what is needed to start it again.
 pub struct Lane {
@@ -19,6 +32,8 @@ pub struct Lane {
     pulse: Pulse,
     /// How much it was given without being called.
     uncalled: usize,
+    /// When it is to be called for it.
+    due: Option<Instant>,
     /// What it last said of itself.
     pub stats: Stats,
 }
@@ -32,7 +47,7 @@ impl Lane {
         let (wake, pulse) = (Arc::clone(wake), Pulse::default());
         let worker = start(name, epoch, &pulse, &wake)?;
         let (name, worker) = (name.to_owned(), Some(worker));
-        Ok(Self { name, epoch, worker, wake, pulse, uncalled: 0, stats: Stats::default() })
+        Ok(Self { name, epoch, worker, wake, pulse, uncalled: 0, due: None, stats: Stats::default() })
     }
 
     /// Its name, and the signs of life of whichever worker it has.
@@ -51,18 +66,36 @@ impl Lane {
     }
 
     /// Gives the worker something that can wait until it is [`call`](Self::call)ed, or until there is much of it.
-    pub fn put(&mut self, command: Command) {
-        self.uncalled += usize::from(self.worker.as_ref().is_some_and(|worker| worker.put(command)));
+    pub fn put(&mut self, now: Instant, command: Command, urgency: Urgency) {
+        if !self.worker.as_ref().is_some_and(|worker| worker.put(command)) {
+            return;
+        }
+        let due = match urgency {
+            Urgency::Now => now,
+            Urgency::Rides => now + RIDE,
+        };
+        self.uncalled += 1;
+        self.due = earliest(self.due, Some(due));
         if self.uncalled >= MUCH {
             self.call();
         }
     }
 
-    /// Has the worker look at what it was given.
-    pub fn call(&mut self) {
-        if std::mem::take(&mut self.uncalled) > 0
-            && let Some(worker) = &self.worker
-        {
+    /// When it wants to be called next.
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Has the worker look at what it was given, if it is time.
+    pub fn call_if_due(&mut self, now: Instant) {
+        if self.due.is_some_and(|due| due <= now) {
+            self.call();
+        }
+    }
+
+    fn call(&mut self) {
+        (self.uncalled, self.due) = (0, None);
+        if let Some(worker) = &self.worker {
             worker.call();
         }
     }

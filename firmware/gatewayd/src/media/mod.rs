@@ -188,20 +188,23 @@ impl Plane {
         self.send(batch);
     }
 
-    /// A frame came on a leg's stream. Frames of streams that no plan names are dropped. A picture is worked on at once, sound when
-    /// [`call`](Self::call)ed.
-    pub fn frame(&mut self, place: Place, mut frame: EncodedFrame) {
-        let Some((lane, source)) = self.sources.feed(place, &mut frame) else { return };
-        let command = Command::Frame { source, frame };
-        match lane {
-            SOUND => self.lanes[lane.0].put(command),
-            LaneId(pictures) => self.lanes[pictures].send(command),
+    /// A frame came on a leg's stream. Frames of streams that no plan names are dropped. Its worker is [`call`](Self::call)ed for it.
+    pub fn frame(&mut self, now: Instant, place: Place, mut frame: EncodedFrame) {
+        if let Some((lane, source, urgency)) = self.sources.feed(place, &mut frame) {
+            self.lanes[lane.0].put(now, Command::Frame { source, frame }, urgency);
         }
     }
 
-    /// Has the sound that came worked on: that of all streams, which comes on the beat, for one wake-up.
-    pub fn call(&mut self) {
-        self.lanes[SOUND.0].call();
+    /// Has the workers look at what came, once for all of it: sound comes on the beat, that of all streams at once, and small pictures wait
+    /// for the main one beside which they are shown.
+    pub fn call(&mut self, now: Instant) {
+        self.lanes.iter_mut().for_each(|lane| lane.call_if_due(now));
+    }
+
+    /// When it wants to be [`call`](Self::call)ed next.
+    #[must_use]
+    pub fn wake(&self) -> Option<Instant> {
+        self.lanes.iter().filter_map(Lane::due).min()
     }
 
     /// The far side of this stream needs a picture that stands alone.

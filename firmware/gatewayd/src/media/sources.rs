@@ -4,6 +4,7 @@
 //! largest, because that call's copy is the largest layer; a change waits for a picture that stands alone, which is asked
 //! for. Where a leader goes, another takes its place at once, and the decoder is told that frames are missing in between.
 
+use super::lane::Urgency;
 use super::steps::Input;
 use super::{LaneId, Place};
 use base::ids::{CallId, ParticipantId};
@@ -54,6 +55,7 @@ struct Source {
 struct Feeder {
     place: Place,
     area: u64,
+    urgency: Urgency,
 }
 
 /// All sources of a plane.
@@ -71,6 +73,12 @@ impl Source {
     /// Whether this feeder shows the source larger than the leader does.
     fn outgrows(&self, feeder: &Feeder) -> bool {
         self.feeders.get(self.leader).is_some_and(|leader| feeder.area > leader.area)
+    }
+
+    /// That of whoever needs it soonest.
+    fn urgency(&self) -> Urgency {
+        let urgent = self.feeders.iter().any(|feeder| feeder.urgency == Urgency::Now);
+        if urgent { Urgency::Now } else { Urgency::Rides }
     }
 
     /// Index of the feeder that shows it largest, the oldest of them.
@@ -92,14 +100,14 @@ impl Sources {
     ) -> Option<(SourceId, SourceKind)> {
         let place = (call, input.side, input.stream);
         if let Some(id) = self.by_place.get(&place).copied() {
-            self.resize(id, place, input.area);
+            self.resize(id, place, input);
             return None;
         }
         let key = match stream.and_then(|stream| Some((stream.participant.clone()?, stream.kind))) {
             Some((participant, kind)) => Key::Shared(meeting.clone(), participant, kind),
             None => Key::Own(place),
         };
-        let feeder = Feeder { place, area: input.area };
+        let feeder = Feeder { place, area: input.area, urgency: input.urgency };
         if let Some(id) = self.by_key.get(&key).copied()
             && let Some(source) = self.sources.get_mut(&id)
         {
@@ -125,12 +133,12 @@ impl Sources {
         SourceId(self.next)
     }
 
-    /// A place shows its source in another size.
-    fn resize(&mut self, id: SourceId, place: Place, area: u64) {
+    /// A place shows its source in another size, or elsewhere.
+    fn resize(&mut self, id: SourceId, place: Place, &Input { area, urgency, .. }: &Input) {
         let Some(source) = self.sources.get_mut(&id) else { return };
         let Some(at) = source.feeders.iter().position(|feeder| feeder.place == place) else { return };
         let grown = area > source.feeders[at].area;
-        source.feeders[at].area = area;
+        (source.feeders[at].area, source.feeders[at].urgency) = (area, urgency);
         if grown && source.outgrows(&source.feeders[at]) {
             self.asking.push(place);
         }
@@ -172,9 +180,9 @@ impl Sources {
         Some((source.lane, id))
     }
 
-    /// Whether this frame is to be decoded, and where. A feeder that shows the source larger than the leader takes over
+    /// Whether this frame is to be decoded, where and how soon. A feeder that shows the source larger than the leader takes over
     /// with a picture that stands alone. What a new leader sends first does not follow from what came before.
-    pub fn feed(&mut self, place: Place, frame: &mut EncodedFrame) -> Option<(LaneId, SourceId)> {
+    pub fn feed(&mut self, place: Place, frame: &mut EncodedFrame) -> Option<(LaneId, SourceId, Urgency)> {
         let id = *self.by_place.get(&place)?;
         let source = self.sources.get_mut(&id)?;
         let at = source.feeders.iter().position(|feeder| feeder.place == place)?;
@@ -186,7 +194,7 @@ impl Sources {
             return None;
         }
         frame.contiguous &= !std::mem::take(&mut source.broken_off);
-        Some((source.lane, id))
+        Some((source.lane, id, source.urgency()))
     }
 
     /// The source that this place feeds.
@@ -230,7 +238,13 @@ mod tests {
     }
 
     fn input(stream: u32, area: u64) -> Input {
-        Input { side: Side::Conference, stream: StreamId(stream), picture: true, area }
+        Input {
+            side: Side::Conference,
+            stream: StreamId(stream),
+            picture: true,
+            area,
+            urgency: Urgency::Rides,
+        }
     }
 
     fn frame(key: bool) -> EncodedFrame {
@@ -265,7 +279,7 @@ mod tests {
         let (mut sources, id) = shared();
         assert!(sources.feed(place(1, 7), &mut frame(false)).is_some());
         assert!(sources.feed(place(2, 3), &mut frame(false)).is_none(), "not without a key picture");
-        assert_eq!(sources.feed(place(2, 3), &mut frame(true)), Some((LaneId(1), id)));
+        assert_eq!(sources.feed(place(2, 3), &mut frame(true)), Some((LaneId(1), id, Urgency::Rides)));
         assert!(sources.feed(place(1, 7), &mut frame(true)).is_none(), "the smaller copy is not decoded");
         assert_eq!(sources.leader(id), Some(place(2, 3)));
     }
@@ -308,11 +322,26 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_that_rides_along_in_one_call_is_urgent_while_another_goes_by_it() {
+        let (mut sources, id) = shared();
+        let urgency = |sources: &mut Sources| sources.feed(place(1, 7), &mut frame(false));
+        assert_eq!(urgency(&mut sources), Some((LaneId(1), id, Urgency::Rides)));
+        // when it becomes the main picture of the other call
+        let main = Input { urgency: Urgency::Now, ..input(3, 900) };
+        assert_eq!(sources.take(CallId(2), &main, LaneId(1), &meeting(), Some(&stream(3))), None);
+        assert_eq!(urgency(&mut sources), Some((LaneId(1), id, Urgency::Now)));
+        // and when that call has gone
+        assert_eq!(sources.release_all_but(CallId(2), &HashSet::new()), []);
+        assert_eq!(urgency(&mut sources), Some((LaneId(1), id, Urgency::Rides)));
+    }
+
+    #[test]
     fn a_room_is_never_shared() {
         let mut sources = Sources::default();
         let room =
             RecvStream { id: StreamId(1), kind: MediaKind::Video, codec: Codec::H264, participant: None };
-        let input = Input { side: Side::Caller, stream: StreamId(1), picture: true, area: 1 };
+        let input =
+            Input { side: Side::Caller, stream: StreamId(1), picture: true, area: 1, urgency: Urgency::Now };
         for call in 1..=2 {
             assert!(sources.take(CallId(call), &input, LaneId(1), &meeting(), Some(&room)).is_some());
         }

@@ -1,5 +1,6 @@
 //! A plan in the workers' terms: which sources it reads, which sinks it makes, and the steps from one plan to the next.
 
+use super::lane::Urgency;
 use super::shown::Shown;
 use super::sources::Sources;
 use super::{LaneId, Place, SOUND};
@@ -20,6 +21,8 @@ pub struct Input {
     pub picture: bool,
     /// How large it is shown, in pixels.
     pub area: u64,
+    /// How soon it is worked on: what is composed goes by its main picture, the first, beside which the others are shown.
+    pub urgency: Urgency,
 }
 
 /// The numbers a call's streams have in the workers.
@@ -55,22 +58,23 @@ impl Names<'_> {
 
 /// Every stream that `plan` reads.
 pub fn inputs(plan: &MediaPlan) -> Vec<Input> {
-    let sounds = |sound: &Option<Sound>, side: Side| -> Vec<Input> {
-        let streams = sound.iter().flat_map(|sound| sound.inputs.clone());
-        streams.map(|stream| Input { side, stream, picture: false, area: 0 }).collect()
+    let sound = |side, stream| Input { side, stream, picture: false, area: 0, urgency: Urgency::Now };
+    let sounds = |of: &Option<Sound>, side| -> Vec<Input> {
+        of.iter().flat_map(|of| &of.inputs).map(|stream| sound(side, *stream)).collect()
     };
     let mut inputs = sounds(&plan.up.sound, Side::Caller);
     inputs.extend(sounds(&plan.down.sound, Side::Conference));
-    let keys = plan.keys.iter();
-    inputs.extend(keys.map(|stream| Input { side: Side::Caller, stream: *stream, picture: false, area: 0 }));
-    let ladder = plan.up.picture.iter();
-    inputs.extend(ladder.map(|l| Input { side: Side::Caller, stream: l.source, picture: true, area: 0 }));
-    let tiles = plan.down.picture.iter().flat_map(|picture| &picture.tiles);
-    inputs.extend(tiles.map(|tile| Input {
+    inputs.extend(plan.keys.map(|stream| sound(Side::Caller, stream)));
+    inputs.extend(
+        plan.up.picture.iter().map(|ladder| Input { picture: true, ..sound(Side::Caller, ladder.source) }),
+    );
+    let tiles = plan.down.picture.iter().flat_map(|picture| picture.tiles.iter().enumerate());
+    inputs.extend(tiles.map(|(at, tile)| Input {
         side: Side::Conference,
         stream: tile.stream,
         picture: true,
         area: tile.rect.size.area(),
+        urgency: if at == 0 { Urgency::Now } else { Urgency::Rides },
     }));
     inputs
 }

@@ -186,7 +186,14 @@ impl Rig {
     /// A participant's picture arrives at this call.
     fn face(&mut self, call: u64) {
         let frame = self.camera.shoot();
-        self.plane.frame((CallId(call), Side::Conference, FACE), frame);
+        self.send((CallId(call), Side::Conference, FACE), frame);
+    }
+
+    /// A frame comes, and its worker is called for it at once, however long it might wait.
+    fn send(&mut self, place: Place, frame: EncodedFrame) {
+        let now = Instant::now();
+        self.plane.frame(now, place, frame);
+        self.plane.call(self.plane.wake().unwrap_or(now));
     }
 
     fn held(&self) -> (usize, usize) {
@@ -205,20 +212,45 @@ fn voice(millis: u64) -> EncodedFrame {
 fn frames_come_out_at_the_place_they_were_made_for_in_its_codec() {
     let mut rig = Rig::new(2);
     rig.apply(1, plan(&[FACE]));
-    rig.plane.frame((CallId(1), Side::Caller, AUDIO), voice(0));
-    rig.plane.call();
+    rig.send((CallId(1), Side::Caller, AUDIO), voice(0));
     assert_eq!(rig.frame_for(1, Side::Conference, UP_AUDIO).codec, Codec::Opus);
     assert_eq!(rig.frame_for(1, Side::Caller, AUDIO).codec, Codec::Pcmu);
 
     let mut room = Camera::new(Codec::H264, Instant::now());
-    rig.plane.frame((CallId(1), Side::Caller, VIDEO), room.shoot());
+    rig.send((CallId(1), Side::Caller, VIDEO), room.shoot());
     let low = rig.frame_for(1, Side::Conference, UP_LOW);
-    rig.plane.frame((CallId(1), Side::Caller, VIDEO), room.shoot());
+    rig.send((CallId(1), Side::Caller, VIDEO), room.shoot());
     let high = rig.frame_for(1, Side::Conference, UP_HIGH);
     assert_eq!((low.codec, low.key, high.codec), (Codec::Vp8, true, Codec::Vp8));
 
     rig.face(1);
     assert_eq!(rig.frame_for(1, Side::Caller, VIDEO).codec, Codec::H264);
+}
+
+#[test]
+fn a_picture_beside_the_main_one_waits_for_it_and_not_for_long() {
+    let mut rig = Rig::new(2);
+    let (now, small) = (Instant::now(), StreamId(77));
+    rig.apply(1, plan(&[FACE, small]));
+    let frame = |rig: &mut Rig, stream| {
+        let frame = rig.camera.shoot();
+        rig.plane.frame(now, (CallId(1), Side::Conference, stream), frame);
+        rig.plane.wake()
+    };
+    // when a small picture comes, then its worker is called later
+    let due = frame(&mut rig, small).expect("it is to be called");
+    assert!(due > now && due <= now + Duration::from_millis(40));
+    rig.plane.call(now);
+    assert_eq!(rig.plane.wake(), Some(due), "it was not called yet");
+    // when the main one comes, then at once, and for both
+    assert_eq!(frame(&mut rig, FACE), Some(now));
+    rig.plane.call(now);
+    assert_eq!(rig.plane.wake(), None);
+    assert_eq!(rig.frame_for(1, Side::Caller, VIDEO).codec, Codec::H264);
+    // when no main one comes, then when it has waited long enough
+    frame(&mut rig, small);
+    rig.plane.call(due);
+    assert_eq!(rig.plane.wake(), None);
 }
 
 #[test]

@@ -30,8 +30,23 @@ pub enum Waiting {
 pub enum Reading {
     /// As soon as they are there: the poller tells.
     AtOnce,
-    /// When the owner next looks; the poller tells nothing. Their stamps say when they came all the same.
-    OnTheBeat,
+    /// When the owner next looks, on the beat of sound or so many times as often; the poller tells nothing. Their stamps say when they
+    /// came all the same.
+    OnTheBeat {
+        /// Times in each step of the beat.
+        parts: u32,
+    },
+}
+
+impl Reading {
+    /// Into how many parts the beat is divided on which it is read, if it is.
+    #[must_use]
+    pub const fn parts(self) -> Option<u32> {
+        match self {
+            Self::AtOnce => None,
+            Self::OnTheBeat { parts } => Some(parts),
+        }
+    }
 }
 
 /// A bound UDP socket with its outgoing queue.
@@ -124,8 +139,8 @@ impl Udp {
         let awaited = match (self.reading, self.queue.is_empty()) {
             (Reading::AtOnce, true) => Awaited::Packets,
             (Reading::AtOnce, false) => Awaited::PacketsOrRoom,
-            (Reading::OnTheBeat, true) => Awaited::Nothing,
-            (Reading::OnTheBeat, false) => Awaited::Room,
+            (Reading::OnTheBeat { .. }, true) => Awaited::Nothing,
+            (Reading::OnTheBeat { .. }, false) => Awaited::Room,
         };
         if awaited != self.awaited
             && let Some(watch) = &self.watch

@@ -16,6 +16,7 @@ use super::call::{Call, Work};
 use super::event::Event;
 use super::join::Joiner;
 use super::licensed::Licensed;
+use super::reading::Looks;
 use super::sip_side::SipSide;
 use super::status;
 use crate::alarms::Teller;
@@ -26,7 +27,7 @@ use crate::net::clock::ClockPair;
 use crate::net::departure::Departures;
 use crate::net::poller::{Poller, Ready, Token};
 use crate::net::ports::Ports;
-use crate::net::udp::{Reading, Waiting};
+use crate::net::udp::Waiting;
 use base::ids::{CallId, SessionId};
 use base::leg::Port;
 use base::machine::earliest;
@@ -97,8 +98,8 @@ pub struct Shard {
     sockets: HashMap<Token, (CallId, Side, Port)>,
     wakes: BTreeSet<(Instant, CallId)>,
     beat: Beat,
-    /// When the sockets that are read on the beat are read next.
-    next_beat: Option<Instant>,
+    /// When sockets that are read on the beat are looked at.
+    looks: Looks,
     /// When what it sent really left.
     pub(super) departures: Departures,
     /// What sessions told and nobody has read yet.
@@ -146,7 +147,7 @@ impl Shard {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let (rng, beat, next_call) = (ChaCha12Rng::from_seed(parts.seed.0), Beat::of(parts.epoch), 1);
-        let licensed = Licensed::new(parts.alarms.clone());
+        let (licensed, looks) = (Licensed::new(parts.alarms.clone()), Looks::new(beat, parts.epoch));
         Self {
             parts,
             calls: HashMap::new(),
@@ -154,7 +155,7 @@ impl Shard {
             sockets: HashMap::new(),
             wakes: BTreeSet::new(),
             beat,
-            next_beat: None,
+            looks,
             departures: Departures::default(),
             told: VecDeque::new(),
             unread: VecDeque::new(),
@@ -195,14 +196,14 @@ impl Shard {
 
     async fn next(&mut self) -> Event {
         let call = self.wakes.first().map(|(at, _)| *at);
-        let wake = earliest(earliest(call, self.next_beat), earliest(self.parts.sip.wake(), self.lingers));
+        let media = earliest(self.looks.next(), self.parts.plane.wake());
+        let wake = earliest(earliest(call, media), earliest(self.parts.sip.wake(), self.lingers));
         let round = Instant::now() + ROUND;
-        let sleep = tokio::time::sleep_until(wake.map_or(round, |wake| wake.min(round)).into());
+        let until = wake.map_or(round, |wake| wake.min(round));
         tokio::select! {
-            ready = self.parts.poller.wait() => Event::Sockets(ready.unwrap_or_default()),
+            ready = self.parts.poller.wait(until) => Event::Sockets(ready.unwrap_or_default()),
             () = self.parts.reports.notified() => Event::Reports,
             Some(event) = self.parts.events.recv() => event,
-            () = sleep => Event::Wake,
             () = tokio::task::yield_now(), if !self.unread.is_empty() => Event::Wake,
         }
     }
@@ -241,7 +242,7 @@ impl Shard {
         self.read_sockets();
         self.read_sessions(now);
         self.wake(now);
-        self.parts.plane.call();
+        self.parts.plane.call(now);
         self.licensed.look_if_due(now);
         if self.drain.is_some() && self.calls.is_empty() {
             self.lingers.get_or_insert(now + LINGER);
@@ -296,19 +297,17 @@ impl Shard {
         }
     }
 
-    /// Looks at the sockets that nobody tells of, when it is time.
+    /// Looks at the sockets that nobody tells of, each when it is time.
     fn read_on_the_beat(&mut self, now: Instant) {
-        if self.next_beat.is_none_or(|beat| now < beat) {
-            return;
-        }
-        let before = self.unread.len();
+        let Some(look) = self.looks.begin(now) else { return };
         for (token, (call, side, port)) in &self.sockets {
             let socket = self.calls.get_mut(call).and_then(|slot| slot.call.socket(*side, *port));
-            if socket.is_some_and(|socket| socket.udp.reading() == Reading::OnTheBeat) {
+            let Some(parts) = socket.and_then(|socket| socket.udp.reading().parts()) else { continue };
+            if look.takes(parts) && !self.unread.contains(token) {
                 self.unread.push_back(*token);
             }
+            self.looks.want(now, parts);
         }
-        self.next_beat = (self.unread.len() > before).then(|| self.beat.after(now));
     }
 
     /// Reads a little from each socket that has something, so that a flood on one does not starve the others. What is left

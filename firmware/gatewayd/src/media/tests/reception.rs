@@ -117,10 +117,7 @@ fn p5_keys_are_heard_in_the_callers_sound() {
             (sine(770.0) + sine(1_336.0)) * 6_000.0
         };
         let data: Vec<u8> = (0..160).map(|i| mu_law(sample(i) as i32)).collect();
-        rig.plane.frame(
-            (CallId(1), Side::Caller, AUDIO),
-            EncodedFrame { data: data.into(), ..voice(packet * 20) },
-        );
+        rig.send((CallId(1), Side::Caller, AUDIO), EncodedFrame { data: data.into(), ..voice(packet * 20) });
     }
     let key = rig.until("a key", |event| match event {
         PlaneEvent::Key(place, key) => Some((*place, *key)),
