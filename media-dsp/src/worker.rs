@@ -117,6 +117,7 @@ impl End {
     fn turn(&self, mut graph: Graph) {
         let mut wake = None;
         let mut untold: Option<Instant> = None;
+        let mut told = Instant::now();
         loop {
             self.pulse.beat();
             let round = Instant::now() + ROUND;
@@ -126,26 +127,26 @@ impl End {
                 Taken::TimedOut => Input::Timeout,
                 Taken::Closed => return,
             };
-            let mut pictures = 0;
+            let mut pictures = false;
             wake = graph.step(Instant::now(), input, |output| {
                 let Output::Event(mut report) = output;
                 if let Report::Stats(stats) = &mut report {
                     stats.dropped = self.commands.dropped() + self.reports.dropped();
                 }
                 let is_picture = report.is_picture();
-                pictures += u32::from(is_picture);
                 self.reports.push(report);
-                // The first picture leaves at once: the largest layer must not wait until the smaller ones are encoded as well, which take less
-                // and go together. Nor must the sound of many calls, which one step makes, until that of the last one is.
-                if is_picture && pictures == 1 || untold.get_or_insert_with(Instant::now).elapsed() >= GATHER
-                {
-                    untold = None;
+                // A picture leaves at once: the largest layer must not wait until the smaller ones are encoded as well. Those take less, and what
+                // comes within a moment goes together. Nor must the sound of many calls, which one step makes, wait until that of the last one is.
+                let since = *untold.get_or_insert_with(Instant::now);
+                if since.elapsed() >= GATHER || is_picture && told.elapsed() >= GATHER {
+                    (untold, told) = (None, Instant::now());
                     (self.waker)();
                 }
+                pictures |= is_picture;
             });
             let at_work = wake.is_some_and(|wake| wake <= Instant::now()) || !self.commands.is_empty();
-            if untold.is_some_and(|since| !at_work || pictures > 1 || since.elapsed() >= GATHER) {
-                untold = None;
+            if untold.is_some_and(|since| !at_work || pictures || since.elapsed() >= GATHER) {
+                (untold, told) = (None, Instant::now());
                 (self.waker)();
             }
         }

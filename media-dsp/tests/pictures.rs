@@ -432,6 +432,33 @@ fn a_vp8_source_with_a_gap_freezes_and_asks_until_a_key_picture_comes() {
 }
 
 #[test]
+fn a_picture_that_freezes_stays_to_be_drawn_elsewhere_whatever_comes_that_shows_nothing() {
+    for codec in [Codec::Vp8, Codec::H264] {
+        let mut rig = Rig::new();
+        rig.add_source(ROOM, SourceKind::Picture);
+        rig.apply([Step::AddPicture(canvas(20, vec![tile(ROOM, Rect::whole(CANVAS))]))]);
+        let mut camera = Camera::new(codec, 640, 360, None);
+        room_sends(&mut rig, &mut camera, 640, 360, 0..20);
+        // given a gap, a frame that shows nothing, and one of another codec
+        let other = if codec == Codec::Vp8 { Codec::H264 } else { Codec::Vp8 };
+        for (n, codec, contiguous) in [(20, codec, false), (21, codec, true), (22, other, true)] {
+            rig.go(nth(n));
+            let (time, data) = (rig.now(), bytes::Bytes::from_static(&[0, 0, 0, 1, 9, 0x10]));
+            let frame = EncodedFrame { codec, captured: time, arrived: time, key: false, contiguous, data };
+            rig.frame(ROOM, frame);
+        }
+        // when the layout changes
+        let tiles = vec![tile(ROOM, Rect::whole(CANVAS))];
+        rig.apply([Step::SetLayout { sink: SinkId(20), canvas: CANVAS, tiles }]);
+        rig.go(ms(2_000));
+        // then the last picture is drawn anew
+        let mut screen = Screen::new(Codec::H264);
+        rig.frames(20).iter().for_each(|(_, frame)| screen.look(frame));
+        assert_eq!(pattern::number(&screen.shown.view()), Some(19), "{codec}");
+    }
+}
+
+#[test]
 fn an_h264_source_with_lost_slices_goes_on_and_asks_for_a_key_picture() {
     let mut rig = Rig::new();
     rig.add_source(ROOM, SourceKind::Picture);

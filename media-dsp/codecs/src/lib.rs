@@ -104,7 +104,7 @@ pub trait VideoDecoder: Send {
     /// nothing; one that is refused unread, such as VP8's without the key frame it needs, leaves the picture before.
     fn picture(&self) -> Option<View<'_>>;
 
-    /// Forgets all references, as after a gap that can't be bridged. The next frame must stand alone.
+    /// Forgets all references, as after a gap that can't be bridged. The next frame must stand alone; the picture may go with them.
     fn flush(&mut self);
 }
 

@@ -12,7 +12,7 @@ use crate::Still;
 use crate::message::{KEYFRAME_RETRY, Report, SourceId, SourceStats, Stage};
 use base::{Codec, EncodedFrame, MediaTime, Size};
 use codecs::{DecodeError, Decoded, VideoDecoder, h264, vp8};
-use kernels::View;
+use kernels::{I420, View};
 use std::time::Duration;
 
 /// After this long without trouble a picture that was concealed is taken for healed, as with intra refresh.
@@ -20,8 +20,10 @@ const HEALED: Duration = Duration::from_secs(5);
 
 /// Where the picture is that a source shows.
 enum Shown {
-    /// With its decoder, which may have none: nothing came yet, or what came last was broken.
+    /// With its decoder, which has none before the first one, nor after a frame that was broken without a sign of trouble before it.
     Decoded,
+    /// Copied before a frame that may show nothing.
+    Kept,
     /// Here.
     Still(Still),
 }
@@ -30,6 +32,7 @@ pub(super) struct PictureSource {
     source: SourceId,
     decoder: Option<(Codec, Box<dyn VideoDecoder>)>,
     shown: Shown,
+    kept: I420,
     /// Counts pictures, so that readers see which they have; 0 before the first.
     pub version: u64,
     /// When the last picture was captured, when it arrived, and when it was decoded.
@@ -48,6 +51,7 @@ impl PictureSource {
             source,
             decoder: None,
             shown: Shown::Decoded,
+            kept: I420::default(),
             version: 0,
             captured: MediaTime(0),
             arrived: MediaTime(0),
@@ -69,6 +73,7 @@ impl PictureSource {
     pub fn picture(&self) -> Option<View<'_>> {
         match &self.shown {
             Shown::Still(still) => still.view(),
+            Shown::Kept => Some(self.kept.view()),
             Shown::Decoded => self.decoder.as_ref().and_then(|(_, decoder)| decoder.picture()),
         }
     }
@@ -113,7 +118,11 @@ impl PictureSource {
     }
 
     fn decode(&mut self, at: &Moment, frame: &EncodedFrame) -> Result<Decoded, DecodeError> {
-        if self.decoder.as_ref().is_none_or(|(codec, _)| *codec != frame.codec) {
+        let is_new = self.decoder.as_ref().is_none_or(|(codec, _)| *codec != frame.codec);
+        if is_new || !frame.contiguous || self.trouble.is_some() {
+            self.keep();
+        }
+        if is_new {
             self.decoder = Some((frame.codec, make(frame.codec)?));
         }
         let Some((codec, decoder)) = &mut self.decoder else { return Err(DecodeError::NeedsKey) };
@@ -129,6 +138,16 @@ impl PictureSource {
             decoder.flush();
         }
         result
+    }
+
+    /// Keeps the picture that the decoder shows, which is gone once it has read a frame that shows nothing.
+    fn keep(&mut self) {
+        if matches!(self.shown, Shown::Decoded)
+            && let Some(picture) = self.decoder.as_ref().and_then(|(_, decoder)| decoder.picture())
+        {
+            self.kept.copy_from(&picture);
+            self.shown = Shown::Kept;
+        }
     }
 
     fn heal(&mut self, at: &Moment, frame: &EncodedFrame) {

@@ -32,8 +32,9 @@ pub struct Lane {
     pulse: Pulse,
     /// How much it was given without being called.
     uncalled: usize,
-    /// When it is to be called for it.
+    /// When it is to be called for it, and whether as soon as the turn in hand is over.
     due: Option<Instant>,
+    urgent: bool,
     /// What it last said of itself.
     pub stats: Stats,
 }
@@ -47,7 +48,17 @@ impl Lane {
         let (wake, pulse) = (Arc::clone(wake), Pulse::default());
         let worker = start(name, epoch, &pulse, &wake)?;
         let (name, worker) = (name.to_owned(), Some(worker));
-        Ok(Self { name, epoch, worker, wake, pulse, uncalled: 0, due: None, stats: Stats::default() })
+        Ok(Self {
+            name,
+            epoch,
+            worker,
+            wake,
+            pulse,
+            uncalled: 0,
+            due: None,
+            urgent: false,
+            stats: Stats::default(),
+        })
     }
 
     /// Its name, and the signs of life of whichever worker it has.
@@ -60,6 +71,8 @@ impl Lane {
     pub fn send(&mut self, command: Command) {
         let steps = matches!(command, Command::Apply(_));
         let taken = self.worker.as_ref().is_some_and(|worker| worker.send(command));
+        // it was called, and takes what it was given before as well
+        (self.uncalled, self.due, self.urgent) = (0, None, false);
         if steps && !taken {
             warn!(worker = self.name, "a media worker is dead or hangs: steps were not taken");
         }
@@ -76,6 +89,8 @@ impl Lane {
         };
         self.uncalled += 1;
         self.due = earliest(self.due, Some(due));
+        // not by the time: a packet is dated when it came, which may be after the turn began
+        self.urgent |= urgency == Urgency::Now;
         if self.uncalled >= MUCH {
             self.call();
         }
@@ -88,13 +103,13 @@ impl Lane {
 
     /// Has the worker look at what it was given, if it is time.
     pub fn call_if_due(&mut self, now: Instant) {
-        if self.due.is_some_and(|due| due <= now) {
+        if self.urgent || self.due.is_some_and(|due| due <= now) {
             self.call();
         }
     }
 
     fn call(&mut self) {
-        (self.uncalled, self.due) = (0, None);
+        (self.uncalled, self.due, self.urgent) = (0, None, false);
         if let Some(worker) = &self.worker {
             worker.call();
         }

@@ -190,7 +190,7 @@ impl Plane {
 
     /// A frame came on a leg's stream. Frames of streams that no plan names are dropped. Its worker is [`call`](Self::call)ed for it.
     pub fn frame(&mut self, now: Instant, place: Place, mut frame: EncodedFrame) {
-        if let Some((lane, source, urgency)) = self.sources.feed(place, &mut frame) {
+        if let Some((lane, source, urgency)) = self.sources.feed(now, place, &mut frame) {
             self.lanes[lane.0].put(now, Command::Frame { source, frame }, urgency);
         }
     }

@@ -10,9 +10,12 @@ use super::{LaneId, Place};
 use base::ids::{CallId, ParticipantId};
 use base::leg::RecvStream;
 use base::{EncodedFrame, MediaKind};
+use domain::media::Side;
+use media_dsp::message::MAIN_SILENT;
 use media_dsp::{SourceId, SourceKind};
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 
 /// A meeting of a conference: calls with equal keys see the same participants.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -67,18 +70,14 @@ pub struct Sources {
     next: u64,
     /// Feeders that lead, or would, with a picture that stands alone.
     asking: Vec<Place>,
+    /// When the main picture that a call is shown last moved.
+    mains: HashMap<CallId, Instant>,
 }
 
 impl Source {
     /// Whether this feeder shows the source larger than the leader does.
     fn outgrows(&self, feeder: &Feeder) -> bool {
         self.feeders.get(self.leader).is_some_and(|leader| feeder.area > leader.area)
-    }
-
-    /// That of whoever needs it soonest.
-    fn urgency(&self) -> Urgency {
-        let urgent = self.feeders.iter().any(|feeder| feeder.urgency == Urgency::Now);
-        if urgent { Urgency::Now } else { Urgency::Rides }
     }
 
     /// Index of the feeder that shows it largest, the oldest of them.
@@ -151,6 +150,9 @@ impl Sources {
 
     /// The places of `call` that are not in `kept` feed no longer. Returns the sources that nobody feeds now.
     pub fn release_all_but(&mut self, call: CallId, kept: &HashSet<Place>) -> Vec<(LaneId, SourceId)> {
+        if kept.is_empty() {
+            self.mains.remove(&call);
+        }
         let gone: Vec<Place> =
             self.by_place.keys().filter(|place| place.0 == call && !kept.contains(place)).copied().collect();
         gone.into_iter().filter_map(|place| self.release(place)).collect()
@@ -182,7 +184,12 @@ impl Sources {
 
     /// Whether this frame is to be decoded, where and how soon. A feeder that shows the source larger than the leader takes over
     /// with a picture that stands alone. What a new leader sends first does not follow from what came before.
-    pub fn feed(&mut self, place: Place, frame: &mut EncodedFrame) -> Option<(LaneId, SourceId, Urgency)> {
+    pub fn feed(
+        &mut self,
+        now: Instant,
+        place: Place,
+        frame: &mut EncodedFrame,
+    ) -> Option<(LaneId, SourceId, Urgency)> {
         let id = *self.by_place.get(&place)?;
         let source = self.sources.get_mut(&id)?;
         let at = source.feeders.iter().position(|feeder| feeder.place == place)?;
@@ -194,7 +201,23 @@ impl Sources {
             return None;
         }
         frame.contiguous &= !std::mem::take(&mut source.broken_off);
-        Some((source.lane, id, source.urgency()))
+        Some((source.lane, id, self.urgency(now, id)))
+    }
+
+    /// That of whoever needs it soonest. Where a main picture is silent, those beside it drive what is composed.
+    fn urgency(&mut self, now: Instant, id: SourceId) -> Urgency {
+        let Some(source) = self.sources.get(&id) else { return Urgency::Now };
+        let mut soonest = Urgency::Rides;
+        for Feeder { place: (call, side, _), urgency, .. } in &source.feeders {
+            let main = self.mains.entry(*call).or_insert(now);
+            if *urgency == Urgency::Now && source.kind == SourceKind::Picture && *side == Side::Conference {
+                *main = now;
+            }
+            if *urgency == Urgency::Now || now.saturating_duration_since(*main) >= MAIN_SILENT {
+                soonest = Urgency::Now;
+            }
+        }
+        soonest
     }
 
     /// The source that this place feeds.
@@ -226,7 +249,7 @@ mod tests {
     use base::ids::StreamId;
     use base::{Codec, MediaTime};
     use bytes::Bytes;
-    use domain::media::Side;
+    use std::time::Duration;
 
     fn meeting() -> MeetingKey {
         MeetingKey { connector: "meet".into(), meeting: "1234567890123".into() }
@@ -277,10 +300,19 @@ mod tests {
     #[test]
     fn who_shows_a_participant_largest_leads_from_a_key_picture_on() {
         let (mut sources, id) = shared();
-        assert!(sources.feed(place(1, 7), &mut frame(false)).is_some());
-        assert!(sources.feed(place(2, 3), &mut frame(false)).is_none(), "not without a key picture");
-        assert_eq!(sources.feed(place(2, 3), &mut frame(true)), Some((LaneId(1), id, Urgency::Rides)));
-        assert!(sources.feed(place(1, 7), &mut frame(true)).is_none(), "the smaller copy is not decoded");
+        assert!(sources.feed(Instant::now(), place(1, 7), &mut frame(false)).is_some());
+        assert!(
+            sources.feed(Instant::now(), place(2, 3), &mut frame(false)).is_none(),
+            "not without a key picture"
+        );
+        assert_eq!(
+            sources.feed(Instant::now(), place(2, 3), &mut frame(true)),
+            Some((LaneId(1), id, Urgency::Rides))
+        );
+        assert!(
+            sources.feed(Instant::now(), place(1, 7), &mut frame(true)).is_none(),
+            "the smaller copy is not decoded"
+        );
         assert_eq!(sources.leader(id), Some(place(2, 3)));
     }
 
@@ -300,7 +332,7 @@ mod tests {
         let (mut sources, _) = shared();
         let fed = |sources: &mut Sources, from: Place| {
             let mut frame = frame(false);
-            sources.feed(from, &mut frame).map(|_| frame.contiguous)
+            sources.feed(Instant::now(), from, &mut frame).map(|_| frame.contiguous)
         };
         assert_eq!(fed(&mut sources, place(1, 7)), Some(true));
         sources.asking().for_each(drop);
@@ -313,18 +345,18 @@ mod tests {
     #[test]
     fn when_the_leader_goes_another_takes_over_and_with_the_last_the_source_goes() {
         let (mut sources, id) = shared();
-        sources.feed(place(2, 3), &mut frame(true));
+        sources.feed(Instant::now(), place(2, 3), &mut frame(true));
         assert_eq!(sources.release_all_but(CallId(2), &HashSet::new()), []);
         assert_eq!(sources.leader(id), Some(place(1, 7)));
         assert_eq!(sources.release_all_but(CallId(1), &HashSet::new()), [(LaneId(1), id)]);
         assert_eq!(sources.len(), 0);
-        assert!(sources.feed(place(1, 7), &mut frame(true)).is_none());
+        assert!(sources.feed(Instant::now(), place(1, 7), &mut frame(true)).is_none());
     }
 
     #[test]
     fn a_picture_that_rides_along_in_one_call_is_urgent_while_another_goes_by_it() {
         let (mut sources, id) = shared();
-        let urgency = |sources: &mut Sources| sources.feed(place(1, 7), &mut frame(false));
+        let urgency = |sources: &mut Sources| sources.feed(Instant::now(), place(1, 7), &mut frame(false));
         assert_eq!(urgency(&mut sources), Some((LaneId(1), id, Urgency::Rides)));
         // when it becomes the main picture of the other call
         let main = Input { urgency: Urgency::Now, ..input(3, 900) };
@@ -333,6 +365,26 @@ mod tests {
         // and when that call has gone
         assert_eq!(sources.release_all_but(CallId(2), &HashSet::new()), []);
         assert_eq!(urgency(&mut sources), Some((LaneId(1), id, Urgency::Rides)));
+    }
+
+    #[test]
+    fn where_the_main_picture_is_silent_those_beside_it_wait_for_nothing() {
+        let mut sources = Sources::default();
+        let other = RecvStream { participant: None, ..stream(8) };
+        let main = Input { urgency: Urgency::Now, ..input(8, 900) };
+        sources.take(CallId(1), &main, LaneId(1), &meeting(), Some(&other));
+        sources.take(CallId(1), &input(7, 100), LaneId(1), &meeting(), Some(&stream(7)));
+        let began = Instant::now();
+        let mut fed = |ms, stream| {
+            let now = began + Duration::from_millis(ms);
+            sources.feed(now, place(1, stream), &mut frame(false)).map(|(_, _, urgency)| urgency)
+        };
+        assert_eq!(
+            [fed(0, 8), fed(30, 7), fed(66, 7)],
+            [Urgency::Now, Urgency::Rides, Urgency::Rides].map(Some)
+        );
+        assert_eq!([fed(67, 7), fed(90, 7)], [Some(Urgency::Now); 2], "nothing came to ride on");
+        assert_eq!([fed(100, 8), fed(101, 7)], [Urgency::Now, Urgency::Rides].map(Some));
     }
 
     #[test]
