@@ -14,5 +14,5 @@ pub mod resample;
 pub mod sound;
 pub mod yuv;
 
-pub use picture::{I420, MAX_HEIGHT, MAX_WIDTH, PictureError, Pool, View, ViewMut};
+pub use picture::{I420, MAX_HEIGHT, MAX_WIDTH, PictureError, View, ViewMut};
 pub use resample::Resampler;

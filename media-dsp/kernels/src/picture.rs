@@ -283,39 +283,6 @@ fn inside(
     (width > 0 && height > 0).then_some((x, y, width, height))
 }
 
-/// Pictures that wait to be used again; at most as many as it was made for.
-#[derive(Debug)]
-pub struct Pool {
-    free: Vec<I420>,
-    most: usize,
-}
-
-impl Pool {
-    /// A pool that keeps at most `most` pictures.
-    #[must_use]
-    pub fn new(most: usize) -> Self {
-        Self { free: Vec::new(), most }
-    }
-
-    /// A picture of that size showing anything.
-    ///
-    /// # Errors
-    /// [`PictureError::Size`].
-    pub fn take(&mut self, width: u32, height: u32) -> Result<I420, PictureError> {
-        check(width, height)?;
-        let mut picture = self.free.pop().unwrap_or_default();
-        picture.resize(width, height)?;
-        Ok(picture)
-    }
-
-    /// Gives a picture back.
-    pub fn give(&mut self, picture: I420) {
-        if self.free.len() < self.most {
-            self.free.push(picture);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -356,15 +323,5 @@ mod tests {
         assert!(View::new([&y, &c, &c[..15]], [8, 4], 8, 8).is_none());
         assert!(View::new([&y, &c, &c], [7, 4], 8, 8).is_none());
         assert!(View::new([&y, &c, &c], [usize::MAX, 4], 8, 8).is_none());
-    }
-
-    #[test]
-    fn a_pool_uses_memory_again_and_keeps_no_more_than_it_may() {
-        let mut pool = Pool::new(1);
-        let big = pool.take(640, 360).unwrap();
-        let address = big.view().planes()[0].as_ptr();
-        pool.give(big);
-        pool.give(I420::new(8, 8).unwrap());
-        assert_eq!(pool.take(320, 180).unwrap().view().planes()[0].as_ptr(), address);
     }
 }
