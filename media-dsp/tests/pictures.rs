@@ -432,6 +432,26 @@ fn a_vp8_source_with_a_gap_freezes_and_asks_until_a_key_picture_comes() {
 }
 
 #[test]
+fn pictures_that_are_read_each_5_ms_are_all_composed_in_the_instant_they_come() {
+    let mut rig = Rig::new();
+    rig.add_source(1, SourceKind::Picture);
+    rig.apply([Step::AddPicture(canvas(20, vec![tile(1, Rect::whole(CANVAS))]))]);
+    let mut main = Camera::new(Codec::Vp8, 640, 360, None);
+    let mut came = Vec::new();
+    for n in 0..150_u32 {
+        let read = nth(n.into()).as_millis() as u64 / 5 * 5 + 5;
+        rig.go(ms(read));
+        if let Some(frame) = main.shoot(&pattern::picture(640, 360, n as u16), rig.now(), Picture::Any) {
+            rig.frame(1, frame);
+            came.push(ms(read));
+        }
+    }
+    let made: Vec<Duration> = rig.frames(20).iter().map(|(at, _)| *at).collect();
+    let missed: Vec<_> = came.iter().filter(|at| !made.contains(at)).collect();
+    assert_eq!(missed, [] as [&Duration; 0], "of {} pictures", came.len());
+}
+
+#[test]
 fn a_picture_that_freezes_stays_to_be_drawn_elsewhere_whatever_comes_that_shows_nothing() {
     for codec in [Codec::Vp8, Codec::H264] {
         let mut rig = Rig::new();
