@@ -127,7 +127,7 @@ impl End {
                 Taken::TimedOut => Input::Timeout,
                 Taken::Closed => return,
             };
-            let mut pictures = false;
+            let mut made_picture = false;
             wake = graph.step(Instant::now(), input, |output| {
                 let Output::Event(mut report) = output;
                 if let Report::Stats(stats) = &mut report {
@@ -142,10 +142,10 @@ impl End {
                     (untold, told) = (None, Instant::now());
                     (self.waker)();
                 }
-                pictures |= is_picture;
+                made_picture |= is_picture;
             });
             let at_work = wake.is_some_and(|wake| wake <= Instant::now()) || !self.commands.is_empty();
-            if untold.is_some_and(|since| !at_work || pictures || since.elapsed() >= GATHER) {
+            if untold.is_some_and(|since| !at_work || made_picture || since.elapsed() >= GATHER) {
                 (untold, told) = (None, Instant::now());
                 (self.waker)();
             }

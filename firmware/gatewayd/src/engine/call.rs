@@ -9,7 +9,6 @@ use super::leg::{CallerLeg, LegOutput, LegStep, step_conference};
 use super::reading::{QUARTERS, Readings};
 use crate::media::{MeetingKey, Plane};
 use crate::net::ports::PooledUdp;
-use crate::net::udp::Reading;
 use base::ids::{CallId, SessionId, StreamId};
 use base::leg::{
     HttpReply, HttpRequest, Join, LegCommand, LegEffect, LegEvent, LegInput, Port, RecvStream, Transmit,
@@ -160,9 +159,8 @@ impl Call {
 
     /// How many times in a step of the beat it is turned at most for what can wait: its timers, and the sockets that are read then.
     pub fn parts(&self) -> u32 {
-        let whole = Reading::OnTheBeat { parts: 1 };
-        let sound_alone = self.conference_socket.as_ref().is_some_and(|socket| socket.udp.reading() == whole);
-        if sound_alone { 1 } else { QUARTERS }
+        let conference = self.conference_socket.as_ref().and_then(|socket| socket.udp.reading().parts());
+        conference.unwrap_or(QUARTERS)
     }
 
     /// Gives it the conference leg it asked for.

@@ -23,6 +23,16 @@ pub enum Urgency {
     Rides,
 }
 
+/// What a worker was given without being called for it.
+#[derive(Default)]
+struct Uncalled {
+    commands: usize,
+    /// When it is to be called.
+    due: Option<Instant>,
+    /// As soon as the turn in hand is over, whatever the time: a packet is dated when it came, which may be after the turn began.
+    urgent: bool,
+}
+
 /// A worker and what is needed to start it again.
 pub struct Lane {
     name: String,
@@ -30,11 +40,7 @@ pub struct Lane {
     worker: Option<WorkerHandle>,
     wake: Arc<dyn Fn() + Send + Sync>,
     pulse: Pulse,
-    /// How much it was given without being called.
-    uncalled: usize,
-    /// When it is to be called for it, and whether as soon as the turn in hand is over.
-    due: Option<Instant>,
-    urgent: bool,
+    uncalled: Uncalled,
     /// What it last said of itself.
     pub stats: Stats,
 }
@@ -48,17 +54,8 @@ impl Lane {
         let (wake, pulse) = (Arc::clone(wake), Pulse::default());
         let worker = start(name, epoch, &pulse, &wake)?;
         let (name, worker) = (name.to_owned(), Some(worker));
-        Ok(Self {
-            name,
-            epoch,
-            worker,
-            wake,
-            pulse,
-            uncalled: 0,
-            due: None,
-            urgent: false,
-            stats: Stats::default(),
-        })
+        let (uncalled, stats) = (Uncalled::default(), Stats::default());
+        Ok(Self { name, epoch, worker, wake, pulse, uncalled, stats })
     }
 
     /// Its name, and the signs of life of whichever worker it has.
@@ -72,7 +69,7 @@ impl Lane {
         let steps = matches!(command, Command::Apply(_));
         let taken = self.worker.as_ref().is_some_and(|worker| worker.send(command));
         // it was called, and takes what it was given before as well
-        (self.uncalled, self.due, self.urgent) = (0, None, false);
+        self.uncalled = Uncalled::default();
         if steps && !taken {
             warn!(worker = self.name, "a media worker is dead or hangs: steps were not taken");
         }
@@ -87,29 +84,28 @@ impl Lane {
             Urgency::Now => now,
             Urgency::Rides => now + RIDE,
         };
-        self.uncalled += 1;
-        self.due = earliest(self.due, Some(due));
-        // not by the time: a packet is dated when it came, which may be after the turn began
-        self.urgent |= urgency == Urgency::Now;
-        if self.uncalled >= MUCH {
+        self.uncalled.commands += 1;
+        self.uncalled.due = earliest(self.uncalled.due, Some(due));
+        self.uncalled.urgent |= urgency == Urgency::Now;
+        if self.uncalled.commands >= MUCH {
             self.call();
         }
     }
 
     /// When it wants to be called next.
     pub fn due(&self) -> Option<Instant> {
-        self.due
+        self.uncalled.due
     }
 
     /// Has the worker look at what it was given, if it is time.
     pub fn call_if_due(&mut self, now: Instant) {
-        if self.urgent || self.due.is_some_and(|due| due <= now) {
+        if self.uncalled.urgent || self.uncalled.due.is_some_and(|due| due <= now) {
             self.call();
         }
     }
 
     fn call(&mut self) {
-        (self.uncalled, self.due, self.urgent) = (0, None, false);
+        self.uncalled = Uncalled::default();
         if let Some(worker) = &self.worker {
             worker.call();
         }
@@ -124,6 +120,7 @@ impl Lane {
     /// daemon's keeper has it started anew.
     pub fn restart(&mut self) {
         self.worker = None;
+        self.uncalled = Uncalled::default();
         self.stats = Stats::default();
         self.worker = start(&self.name, self.epoch, &self.pulse, &self.wake).ok();
     }
