@@ -8,6 +8,7 @@ use crate::graph::RATE;
 use base::Codec;
 use bytes::Bytes;
 use codecs::{AudioEncoder, opus};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How much sound one packet holds.
@@ -29,7 +30,8 @@ const SIDE: usize = 16;
 const PLACES: usize = 512;
 
 /// A sound, encoded. A copy shares its memory.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Bytes>", into = "Vec<Bytes>")]
 pub struct Clip {
     packets: Vec<Bytes>,
 }
@@ -106,10 +108,7 @@ impl Clip {
             rest = after.split_off(good.ok_or(ClipError::Broken)?);
             packets.push(after);
         }
-        match packets.len() {
-            1..=MAX_PACKETS => Ok(Self { packets }),
-            count => Err(ClipError::Length(count)),
-        }
+        Self::try_from(packets)
     }
 
     /// As it is kept in a file.
@@ -134,6 +133,26 @@ impl Clip {
     #[must_use]
     pub fn packets(&self) -> &[Bytes] {
         &self.packets
+    }
+}
+
+impl TryFrom<Vec<Bytes>> for Clip {
+    type Error = ClipError;
+
+    fn try_from(packets: Vec<Bytes>) -> Result<Self, ClipError> {
+        match packets.len() {
+            _ if packets.iter().any(|packet| !(1..=MAX_PACKET_BYTES).contains(&packet.len())) => {
+                Err(ClipError::Broken)
+            }
+            1..=MAX_PACKETS => Ok(Self { packets }),
+            count => Err(ClipError::Length(count)),
+        }
+    }
+}
+
+impl From<Clip> for Vec<Bytes> {
+    fn from(clip: Clip) -> Self {
+        clip.packets
     }
 }
 

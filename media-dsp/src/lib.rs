@@ -10,8 +10,9 @@
 //! listened for.
 //!
 //! A [`Graph`] is the pure core: it owns sources and sinks, takes a [`Command`] or the passing of time, and hands out
-//! [`Report`]s. It has no thread and no clock, so a test turns it in virtual time. A [`Worker`] is the thin shell: one
-//! thread, two bounded rings, a waker. What crosses the rings is plain data, so a worker may as well be another process.
+//! [`Report`]s. It has no thread and no clock, so a test turns it in virtual time. The [`worker`] is the thin shell: one
+//! loop between bounded queues. What crosses them is plain data, and [`wire`] writes and reads it, so a worker may be a thread or
+//! another process.
 //!
 //! Who reads what is free: any number of sinks read one source, which is decoded once; and the engine may send one
 //! sink's frames to any number of peers. Nothing goes from sound to picture inside, so the engine may put a call's
@@ -22,8 +23,10 @@
 pub mod clip;
 pub mod graph;
 pub mod message;
+pub mod queue;
 mod ring;
 mod still;
+pub mod wire;
 pub mod worker;
 
 pub use clip::{Clip, ClipError};
@@ -33,4 +36,4 @@ pub use message::{
     SourceKind, SourceStats, Stage, Stats, Step, Tile,
 };
 pub use still::Still;
-pub use worker::{Waker, Worker, WorkerHandle};
+pub use worker::{Link, Taken, Waker, Worker, WorkerHandle, serve};

@@ -5,8 +5,11 @@
 //! peers (a [`SendStream`](base::leg::SendStream)). Steps may name a source before it is added: it is silent and black
 //! until then, so the order in which two legs come up does not matter.
 
+use crate::queue::Item;
+use crate::wire::{self, CodecForm, FrameForm, SizeForm};
 use crate::{Clip, Still};
-use base::{Codec, EncodedFrame, Size};
+use base::{Codec, EncodedFrame, MediaKind, Size};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
@@ -34,11 +37,11 @@ pub const STATS_TIME: Duration = Duration::from_secs(1);
 pub const MIN_PICTURE_BPS: u32 = 30_000;
 
 /// What a peer sends, decoded once whoever reads it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SourceId(pub u64);
 
 /// What is encoded for one or more peers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SinkId(pub u64);
 
 impl fmt::Display for SourceId {
@@ -54,7 +57,7 @@ impl fmt::Display for SinkId {
 }
 
 /// What the engine tells a worker.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Command {
     /// Change what is decoded, mixed and composed, in this order. A step that can't be taken is told as
     /// [`Report::Failed`]; the others are taken.
@@ -64,6 +67,7 @@ pub enum Command {
         /// Whose.
         source: SourceId,
         /// It. Its own codec is the truth: a source that changes codec changes its decoder.
+        #[serde(with = "FrameForm")]
         frame: EncodedFrame,
     },
     /// The next picture of this sink must stand alone; the canvas is encoded at once even if no source moves. A
@@ -82,7 +86,7 @@ pub enum Command {
 }
 
 /// One change of the graph.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Step {
     /// Frames of this source will come.
     AddSource {
@@ -122,6 +126,7 @@ pub enum Step {
         /// Which picture sink.
         sink: SinkId,
         /// The picture's size.
+        #[serde(with = "SizeForm")]
         canvas: Size,
         /// Its tiles, the main one first.
         tiles: Vec<Tile>,
@@ -131,6 +136,7 @@ pub enum Step {
         /// Which source; each of its pictures is encoded when it comes.
         source: SourceId,
         /// How; VP8 or H.264.
+        #[serde(with = "CodecForm")]
         codec: Codec,
         /// Most pictures per second.
         max_fps: u32,
@@ -159,7 +165,7 @@ pub enum Step {
 }
 
 /// Whether keys are listened for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Listening {
     /// They are.
     On,
@@ -168,7 +174,7 @@ pub enum Listening {
 }
 
 /// What a source carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SourceKind {
     /// G.711, G.722 or Opus.
     Sound,
@@ -180,13 +186,15 @@ pub enum SourceKind {
 ///
 /// It is composed when a picture of its main tile's source comes, not on a clock; the other tiles ride along. If the
 /// main source is silent for [`MAIN_SILENT`], any tile's picture drives.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PictureSink {
     /// Its name.
     pub sink: SinkId,
     /// H.264 or VP8.
+    #[serde(with = "CodecForm")]
     pub codec: Codec,
     /// The picture's size, even, at most 1920x1088.
+    #[serde(with = "SizeForm")]
     pub canvas: Size,
     /// Most pictures per second.
     pub max_fps: u32,
@@ -199,7 +207,7 @@ pub struct PictureSink {
 }
 
 /// A place on a canvas and the source shown there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tile {
     /// Whose picture.
     pub source: SourceId,
@@ -210,7 +218,7 @@ pub struct Tile {
 }
 
 /// A rectangle in pixels, from the top left corner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Rect {
     /// From the left.
     pub x: u32,
@@ -237,7 +245,7 @@ impl Rect {
 }
 
 /// How a picture fills a rectangle of another shape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Fit {
     /// All of it is seen, with bars in the background's colour.
     #[default]
@@ -251,11 +259,12 @@ pub enum Fit {
 /// The picture keeps its shape and fits into `size`; it is never made larger than it came. A layer that would then be
 /// no larger than the next smaller one is not encoded, so a 640x360 source fills the 360 and 180 lines layers and
 /// leaves the 720 lines layer still, as a browser does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layer {
     /// Its name.
     pub sink: SinkId,
     /// Largest size.
+    #[serde(with = "SizeForm")]
     pub size: Size,
     /// Bits per second, 0 to leave it still.
     pub bps: u32,
@@ -264,11 +273,12 @@ pub struct Layer {
 /// A mixed sound, encoded: what a room or the conference hears.
 ///
 /// Frames come without a gap from the first on, silent ones when nobody speaks. See [`Opening`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mix {
     /// Its name.
     pub sink: SinkId,
     /// G.711, G.722 or Opus.
+    #[serde(with = "CodecForm")]
     pub codec: Codec,
     /// How much sound one frame holds: 10, 20, 40 or 60 ms; others become 20 ms.
     pub frame_time: Duration,
@@ -285,7 +295,7 @@ pub struct Mix {
 }
 
 /// How a mix begins while nobody speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Opening {
     /// With silence, at once: a room behind a NAT hears where to send, and takes a call without sound for dead.
     #[default]
@@ -296,7 +306,7 @@ pub enum Opening {
 }
 
 /// What a worker tells the engine.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Report {
     /// A frame is ready.
     ///
@@ -307,6 +317,7 @@ pub enum Report {
         /// Which sink made it.
         sink: SinkId,
         /// It.
+        #[serde(with = "FrameForm")]
         frame: EncodedFrame,
     },
     /// A source can't go on without a picture that stands alone. Told again every
@@ -327,6 +338,7 @@ pub enum Report {
         /// Which source.
         source: SourceId,
         /// Which key.
+        #[serde(deserialize_with = "wire::key")]
         key: char,
     },
     /// A source has said what it was given to its end.
@@ -339,6 +351,7 @@ pub enum Report {
         /// Which.
         source: SourceId,
         /// Its size now.
+        #[serde(with = "SizeForm")]
         size: Size,
     },
     /// Figures, every [`STATS_TIME`] while there is anything to do.
@@ -350,17 +363,21 @@ pub enum Report {
         /// Which source, if one.
         source: Option<SourceId>,
         /// What, in words.
+        #[serde(deserialize_with = "wire::words")]
         why: String,
     },
+    /// It lives, though it has nothing else to tell: of a worker that is another process.
+    Alive,
     /// The worker is gone with all its sources and sinks; the last report. Start another and apply its steps again.
     Died {
         /// What, in words.
+        #[serde(deserialize_with = "wire::words")]
         why: String,
     },
 }
 
 /// What a worker did since it began.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Stats {
     /// Each source there is.
     pub sources: Vec<SourceStats>,
@@ -373,7 +390,7 @@ pub struct Stats {
 }
 
 /// How often something was done and how long it took in all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Stage {
     /// How often.
     pub count: u64,
@@ -384,7 +401,7 @@ pub struct Stage {
 }
 
 /// What became of one source's frames. Counters run from the start of the source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceStats {
     /// Which.
     pub source: SourceId,
@@ -395,13 +412,14 @@ pub struct SourceStats {
     /// Frames that could not be decoded.
     pub broken: u64,
     /// The last picture's size, zero for sound.
+    #[serde(with = "SizeForm")]
     pub size: Size,
     /// Time spent decoding.
     pub decode: Stage,
 }
 
 /// What one sink made. Counters run from the start of the sink.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SinkStats {
     /// Which.
     pub sink: SinkId,
@@ -414,6 +432,7 @@ pub struct SinkStats {
     /// Pictures of its source that were not encoded because the worker was too far behind.
     pub shed: u64,
     /// The last picture's size, zero for sound.
+    #[serde(with = "SizeForm")]
     pub size: Size,
     /// Time spent scaling and composing, or mixing and resampling.
     pub compose: Stage,
@@ -421,4 +440,41 @@ pub struct SinkStats {
     pub encode: Stage,
     /// From the arrival of the frame that drove it to the report of what was made of it.
     pub latency: Stage,
+}
+
+impl Item for Command {
+    fn is_frame(&self) -> bool {
+        matches!(self, Command::Frame { .. })
+    }
+
+    fn follows(&mut self, dropped: &Self) -> bool {
+        let (Command::Frame { source, frame }, Command::Frame { source: lost, .. }) = (self, dropped) else {
+            return false;
+        };
+        let same = source == lost;
+        frame.contiguous &= !same;
+        same
+    }
+}
+
+impl Report {
+    /// A picture is ready.
+    pub(crate) fn is_picture(&self) -> bool {
+        matches!(self, Report::Frame { frame, .. } if frame.codec.kind() != MediaKind::Audio)
+    }
+}
+
+impl Item for Report {
+    fn is_frame(&self) -> bool {
+        matches!(self, Report::Frame { .. })
+    }
+
+    fn follows(&mut self, dropped: &Self) -> bool {
+        let (Report::Frame { sink, frame }, Report::Frame { sink: lost, .. }) = (self, dropped) else {
+            return false;
+        };
+        let same = sink == lost;
+        frame.contiguous &= !same;
+        same
+    }
 }

@@ -1,34 +1,18 @@
-//! A bounded queue between two threads: a full one drops its oldest frame and counts, never waits.
-//!
-//! Only frames are dropped. What else crosses (steps, key requests, failures) is small and rare, and has a bound of its
-//! own far above what an engine sends.
+//! A bounded [`Queue`] between two threads, whose reader may wait for what comes.
 
-use std::collections::VecDeque;
+use crate::queue::{Item, Queue};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-
-/// What may cross a ring.
-pub(crate) trait Item {
-    /// May be dropped when the ring is full.
-    fn is_frame(&self) -> bool;
-
-    /// Takes note that `dropped` is missing before it, if both are of one stream; false if they are not.
-    fn follows(&mut self, dropped: &Self) -> bool;
-}
 
 #[derive(Debug)]
 pub(crate) struct Ring<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
-    frames: usize,
-    others: usize,
 }
 
 #[derive(Debug)]
 struct State<T> {
-    queue: VecDeque<T>,
-    frames: usize,
-    dropped: u64,
+    queue: Queue<T>,
     closed: bool,
     /// Somebody sleeps until there is an item.
     awaited: bool,
@@ -36,17 +20,20 @@ struct State<T> {
 
 /// What came of waiting.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Taken<T> {
+pub enum Taken<T> {
+    /// This.
     Item(T),
+    /// Nothing, and it is time.
     TimedOut,
+    /// Nothing, and nothing will.
     Closed,
 }
 
 impl<T: Item> Ring<T> {
-    /// A ring for `frames` frames and `others` other items.
-    pub fn new(frames: usize, others: usize) -> Self {
-        let state = State { queue: VecDeque::new(), frames: 0, dropped: 0, closed: false, awaited: false };
-        Self { state: Mutex::new(state), changed: Condvar::new(), frames, others }
+    /// One in which `queue` is.
+    pub fn new(queue: Queue<T>) -> Self {
+        let state = State { queue, closed: false, awaited: false };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -62,21 +49,9 @@ impl<T: Item> Ring<T> {
     }
 
     /// Puts an item in; false if the ring is closed or full of other items than frames. Who waits is not called: see [`call`](Self::call).
-    pub fn put(&self, mut item: T) -> bool {
+    pub fn put(&self, item: T) -> bool {
         let mut state = self.lock();
-        if state.closed {
-            return false;
-        }
-        if item.is_frame() {
-            if state.frames >= self.frames {
-                state.drop_oldest_frame(&mut item);
-            }
-            state.frames += 1;
-        } else if state.queue.len() - state.frames >= self.others {
-            return false;
-        }
-        state.queue.push_back(item);
-        true
+        !state.closed && state.queue.put(item)
     }
 
     /// Calls who waits, if somebody does. Who is at work looks by itself when it is done; to call it costs more than all of a push.
@@ -93,30 +68,25 @@ impl<T: Item> Ring<T> {
 
     /// The oldest item, if there is one.
     pub fn try_pop(&self) -> Option<T> {
-        self.lock().pop()
+        self.lock().queue.pop()
     }
 
-    /// The oldest item; waits for one until `until`, or for ever. A closed ring is emptied first. One thread at a time waits.
-    pub fn pop(&self, until: Option<Instant>) -> Taken<T> {
+    /// The oldest item; waits for one until `until`. A closed ring is emptied first. One thread at a time waits.
+    pub fn pop(&self, until: Instant) -> Taken<T> {
         let mut state = self.lock();
         loop {
-            if let Some(item) = state.pop() {
+            if let Some(item) = state.queue.pop() {
                 return Taken::Item(item);
             }
             if state.closed {
                 return Taken::Closed;
             }
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 return Taken::TimedOut;
             }
             state.awaited = true;
-            state = match left {
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(left) => {
-                    self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
             state.awaited = false;
         }
     }
@@ -129,91 +99,63 @@ impl<T: Item> Ring<T> {
 
     /// How many frames were dropped.
     pub fn dropped(&self) -> u64 {
-        self.lock().dropped
-    }
-}
-
-impl<T: Item> State<T> {
-    fn pop(&mut self) -> Option<T> {
-        let item = self.queue.pop_front()?;
-        self.frames -= usize::from(item.is_frame());
-        Some(item)
-    }
-
-    /// Drops the oldest frame and tells the next of its stream, which may be the `new` one.
-    fn drop_oldest_frame(&mut self, new: &mut T) {
-        let Some(at) = self.queue.iter().position(Item::is_frame) else { return };
-        let Some(dropped) = self.queue.remove(at) else { return };
-        self.frames -= 1;
-        self.dropped += 1;
-        self.queue.iter_mut().chain([new]).any(|item| item.follows(&dropped));
+        self.lock().queue.dropped()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[derive(Debug, Clone, PartialEq, Eq)]
-    enum Thing {
-        /// Number, whether one is missing before it; odd and even ones are two streams.
-        Frame(u32, bool),
-        Other(u32),
-    }
+    struct Thing(u32);
 
     impl Item for Thing {
         fn is_frame(&self) -> bool {
-            matches!(self, Thing::Frame(..))
+            true
         }
 
-        fn follows(&mut self, dropped: &Self) -> bool {
-            let (Thing::Frame(n, missing), Thing::Frame(lost, _)) = (self, dropped) else { return false };
-            let same = *n % 2 == lost % 2;
-            *missing |= same;
-            same
+        fn follows(&mut self, _: &Self) -> bool {
+            true
         }
     }
 
-    #[test]
-    fn a_full_ring_drops_its_oldest_frame_counts_it_and_keeps_the_rest() {
-        let ring = Ring::new(2, 2);
-        assert!(ring.push(Thing::Other(1)));
-        (0..4).for_each(|n| assert!(ring.push(Thing::Frame(n, false))));
-        assert!(ring.push(Thing::Other(2)));
-        assert!(!ring.push(Thing::Other(3)), "a flood of other items is refused");
-        let all: Vec<Thing> = std::iter::from_fn(|| ring.try_pop()).collect();
-        assert_eq!(all, [Thing::Other(1), Thing::Frame(2, true), Thing::Frame(3, true), Thing::Other(2)]);
-        assert_eq!(ring.dropped(), 2);
+    fn ring() -> Ring<Thing> {
+        Ring::new(Queue::new(2, 2))
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(10)
     }
 
     #[test]
     fn a_closed_ring_is_emptied_and_then_says_so() {
-        let ring = Ring::new(2, 2);
-        ring.push(Thing::Other(1));
+        let ring = ring();
+        ring.push(Thing(1));
         ring.close();
-        assert!(!ring.push(Thing::Other(2)));
-        assert_eq!(ring.pop(None), Taken::Item(Thing::Other(1)));
-        assert_eq!(ring.pop(None), Taken::Closed);
+        assert!(!ring.push(Thing(2)));
+        assert_eq!(ring.pop(soon()), Taken::Item(Thing(1)));
+        assert_eq!(ring.pop(soon()), Taken::Closed);
     }
 
     #[test]
     fn whoever_waits_is_called_and_no_call_is_lost() {
-        let (there, back) = (Ring::new(2, 2), Ring::new(2, 2));
+        let (there, back) = (ring(), ring());
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                while let Taken::Item(thing) = there.pop(None) {
+                while let Taken::Item(thing) = there.pop(soon()) {
                     back.push(thing);
                 }
             });
             for n in 0..10_000 {
                 if n % 2 == 0 {
-                    there.push(Thing::Frame(n, false));
+                    there.push(Thing(n));
                 } else {
-                    there.put(Thing::Frame(n, false));
+                    there.put(Thing(n));
                     there.call();
                 }
-                let soon = Instant::now() + std::time::Duration::from_secs(10);
-                assert_eq!(back.pop(Some(soon)), Taken::Item(Thing::Frame(n, false)));
+                assert_eq!(back.pop(soon()), Taken::Item(Thing(n)));
             }
             there.close();
         });
@@ -221,7 +163,6 @@ mod tests {
 
     #[test]
     fn waiting_ends_when_it_is_time() {
-        let ring: Ring<Thing> = Ring::new(2, 2);
-        assert_eq!(ring.pop(Some(Instant::now())), Taken::TimedOut);
+        assert_eq!(ring().pop(Instant::now()), Taken::TimedOut);
     }
 }

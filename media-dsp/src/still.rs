@@ -3,9 +3,11 @@
 use base::Size;
 use bytes::Bytes;
 use kernels::{MAX_HEIGHT, MAX_WIDTH, View};
+use serde::{Deserialize, Serialize};
 
 /// A picture in planar YCbCr 4:2:0, 8 bits, limited range, its planes one after the other without gaps. A copy shares its memory.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "(u32, u32, Bytes)", into = "(u32, u32, Bytes)")]
 pub struct Still {
     size: Size,
     planes: Bytes,
@@ -66,6 +68,20 @@ impl Still {
         let (luma, chroma) = self.planes.split_at_checked(self.size.area() as usize)?;
         let (u, v) = chroma.split_at(chroma.len() / 2);
         View::new([luma, u, v], [width as usize, width as usize / 2], width, height)
+    }
+}
+
+impl TryFrom<(u32, u32, Bytes)> for Still {
+    type Error = &'static str;
+
+    fn try_from((width, height, planes): (u32, u32, Bytes)) -> Result<Self, Self::Error> {
+        Self::new(Size::new(width, height), planes).ok_or("planes that don't fit their picture")
+    }
+}
+
+impl From<Still> for (u32, u32, Bytes) {
+    fn from(still: Still) -> Self {
+        (still.size.width, still.size.height, still.planes)
     }
 }
 

@@ -1,31 +1,107 @@
-//! The thin shell round a [`Graph`]: one thread, two bounded rings, a waker.
+//! The thin shell round a [`Graph`]: one loop, which takes commands from a [`Link`] and puts reports on it.
 //!
-//! A panic anywhere in the graph or in a codec's Rust half ends the worker, not the daemon: its last report is
-//! [`Report::Died`]. A crash of a codec's C half takes the process with it, which is why messages are plain data: the
-//! same loop runs in a sandboxed process over a pipe.
+//! ```text
+//!  engine ─Command─▶ Link ─▶ serve: Graph ─Report─▶ Link ─▶ engine, called once for what comes together
+//! ```
+//!
+//! The link is two bounded rings where the worker is a thread ([`Worker`]), and whatever its program has where it is a process. A panic
+//! anywhere in the graph or in a codec's Rust half ends the worker, not the daemon: its last report is [`Report::Died`]. A crash
+//! of a codec's C half takes the process with it, which is why messages are plain data and the box has a process for each worker.
 
 use crate::graph::{Graph, Input};
 use crate::message::{Command, Report};
-use crate::ring::{Item, Ring, Taken};
-use base::{Machine, MediaKind, Output, Pulse, earliest, limits};
+use crate::queue::Queue;
+use crate::ring::Ring;
+pub use crate::ring::Taken;
+use base::{Machine, Output, Pulse, earliest};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Most commands or reports besides frames that wait in a ring.
-const RING_OTHERS: usize = 4096;
 /// A worker that has nothing to do comes round so often all the same, to show that it lives.
-const ROUND: Duration = Duration::from_millis(500);
+pub const ROUND: Duration = Duration::from_millis(500);
 
 /// How long sound may wait for that of other streams that is worked on next, so that the engine wakes up once for all of them.
 const GATHER: Duration = Duration::from_millis(2);
 
+/// A worker's way to its engine.
+pub trait Link {
+    /// The next command; waits for one until `until`.
+    fn next(&mut self, until: Instant) -> Taken<Command>;
+
+    /// A command waits.
+    fn is_waiting(&self) -> bool;
+
+    /// Takes a report. The engine is [`call`](Self::call)ed for it.
+    fn put(&mut self, report: Report);
+
+    /// Has the engine look at what was put.
+    fn call(&mut self);
+
+    /// The worker has come round: before each command, and at least every [`ROUND`].
+    fn beat(&mut self);
+
+    /// Frames that were dropped on the way, in both directions.
+    fn dropped(&self) -> u64;
+}
+
+/// Turns a graph on the media clock that began at `epoch`, until the link is closed or it dies of a bug, which it then tells.
+pub fn serve(epoch: Instant, link: &mut impl Link) {
+    // the graph is dropped with the panic, so nobody sees it broken
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| turn(Graph::new(epoch, Instant::now), link))) {
+        link.put(Report::Died { why: panic_text(&*panic) });
+    }
+}
+
+fn turn(mut graph: Graph, link: &mut impl Link) {
+    let mut wake = None;
+    let mut untold: Option<Instant> = None;
+    let mut told = Instant::now();
+    loop {
+        link.beat();
+        let round = Instant::now() + ROUND;
+        let input = match link.next(earliest(wake, Some(round)).unwrap_or(round)) {
+            Taken::Item(command) => Input::Command(command),
+            Taken::TimedOut if wake.is_none_or(|wake| Instant::now() < wake) => continue,
+            Taken::TimedOut => Input::Timeout,
+            Taken::Closed => return,
+        };
+        let mut made_picture = false;
+        wake = graph.step(Instant::now(), input, |output| {
+            let Output::Event(mut report) = output;
+            if let Report::Stats(stats) = &mut report {
+                stats.dropped = link.dropped();
+            }
+            let is_picture = report.is_picture();
+            link.put(report);
+            // A picture leaves at once: the largest layer must not wait until the smaller ones are encoded as well. Those take less, and what
+            // comes within a moment goes together. Nor must the sound of many calls, which one step makes, wait until that of the last one is.
+            let since = *untold.get_or_insert_with(Instant::now);
+            if since.elapsed() >= GATHER || is_picture && told.elapsed() >= GATHER {
+                (untold, told) = (None, Instant::now());
+                link.call();
+            }
+            made_picture |= is_picture;
+        });
+        let at_work = wake.is_some_and(|wake| wake <= Instant::now()) || link.is_waiting();
+        if untold.is_some_and(|since| !at_work || made_picture || since.elapsed() >= GATHER) {
+            (untold, told) = (None, Instant::now());
+            link.call();
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(|s| &**s));
+    text.unwrap_or("panic without words").to_owned()
+}
+
 /// Called from the worker's thread whenever reports wait. It must be quick and must not block.
 pub type Waker = Box<dyn Fn() + Send>;
 
-/// Starts workers.
+/// Starts workers that are threads.
 #[derive(Debug, Clone, Copy)]
 pub struct Worker;
 
@@ -44,8 +120,8 @@ impl Worker {
     /// # Errors
     /// Those of starting a thread.
     pub fn spawn(name: &str, epoch: Instant, pulse: Pulse, waker: Waker) -> std::io::Result<WorkerHandle> {
-        let commands = Arc::new(Ring::new(limits::RING_FRAMES, RING_OTHERS));
-        let reports = Arc::new(Ring::new(limits::RING_FRAMES, RING_OTHERS));
+        let commands = Arc::new(Ring::new(Queue::default()));
+        let reports = Arc::new(Ring::new(Queue::default()));
         let end = End { commands: Arc::clone(&commands), reports: Arc::clone(&reports), pulse, waker };
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || end.run(epoch))?;
         Ok(WorkerHandle { commands, reports, thread: Some(thread) })
@@ -78,7 +154,7 @@ impl WorkerHandle {
     /// The next report; waits until `until` at most. `None` if none came, or the worker is gone and all is read.
     #[must_use]
     pub fn recv(&self, until: Instant) -> Option<Report> {
-        match self.reports.pop(Some(until)) {
+        match self.reports.pop(until) {
             Taken::Item(report) => Some(report),
             Taken::TimedOut | Taken::Closed => None,
         }
@@ -104,92 +180,36 @@ struct End {
 }
 
 impl End {
-    fn run(self, epoch: Instant) {
-        // the graph is dropped with the panic, so nobody sees it broken
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.turn(Graph::new(epoch, Instant::now)))) {
-            self.commands.close();
-            self.reports.push(Report::Died { why: panic_text(&*panic) });
-        }
+    fn run(mut self, epoch: Instant) {
+        serve(epoch, &mut self);
+        self.commands.close();
         self.reports.close();
         (self.waker)();
     }
-
-    fn turn(&self, mut graph: Graph) {
-        let mut wake = None;
-        let mut untold: Option<Instant> = None;
-        let mut told = Instant::now();
-        loop {
-            self.pulse.beat();
-            let round = Instant::now() + ROUND;
-            let input = match self.commands.pop(earliest(wake, Some(round))) {
-                Taken::Item(command) => Input::Command(command),
-                Taken::TimedOut if wake.is_none_or(|wake| Instant::now() < wake) => continue,
-                Taken::TimedOut => Input::Timeout,
-                Taken::Closed => return,
-            };
-            let mut made_picture = false;
-            wake = graph.step(Instant::now(), input, |output| {
-                let Output::Event(mut report) = output;
-                if let Report::Stats(stats) = &mut report {
-                    stats.dropped = self.commands.dropped() + self.reports.dropped();
-                }
-                let is_picture = report.is_picture();
-                self.reports.push(report);
-                // A picture leaves at once: the largest layer must not wait until the smaller ones are encoded as well. Those take less, and what
-                // comes within a moment goes together. Nor must the sound of many calls, which one step makes, wait until that of the last one is.
-                let since = *untold.get_or_insert_with(Instant::now);
-                if since.elapsed() >= GATHER || is_picture && told.elapsed() >= GATHER {
-                    (untold, told) = (None, Instant::now());
-                    (self.waker)();
-                }
-                made_picture |= is_picture;
-            });
-            let at_work = wake.is_some_and(|wake| wake <= Instant::now()) || !self.commands.is_empty();
-            if untold.is_some_and(|since| !at_work || made_picture || since.elapsed() >= GATHER) {
-                (untold, told) = (None, Instant::now());
-                (self.waker)();
-            }
-        }
-    }
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(|s| &**s));
-    text.unwrap_or("panic without words").to_owned()
-}
-
-impl Item for Command {
-    fn is_frame(&self) -> bool {
-        matches!(self, Command::Frame { .. })
+impl Link for End {
+    fn next(&mut self, until: Instant) -> Taken<Command> {
+        self.commands.pop(until)
     }
 
-    fn follows(&mut self, dropped: &Self) -> bool {
-        let (Command::Frame { source, frame }, Command::Frame { source: lost, .. }) = (self, dropped) else {
-            return false;
-        };
-        let same = source == lost;
-        frame.contiguous &= !same;
-        same
-    }
-}
-
-impl Report {
-    fn is_picture(&self) -> bool {
-        matches!(self, Report::Frame { frame, .. } if frame.codec.kind() != MediaKind::Audio)
-    }
-}
-
-impl Item for Report {
-    fn is_frame(&self) -> bool {
-        matches!(self, Report::Frame { .. })
+    fn is_waiting(&self) -> bool {
+        !self.commands.is_empty()
     }
 
-    fn follows(&mut self, dropped: &Self) -> bool {
-        let (Report::Frame { sink, frame }, Report::Frame { sink: lost, .. }) = (self, dropped) else {
-            return false;
-        };
-        let same = sink == lost;
-        frame.contiguous &= !same;
-        same
+    fn put(&mut self, report: Report) {
+        self.reports.push(report);
+    }
+
+    fn call(&mut self) {
+        (self.waker)();
+    }
+
+    fn beat(&mut self) {
+        self.pulse.beat();
+    }
+
+    fn dropped(&self) -> u64 {
+        self.commands.dropped() + self.reports.dropped()
     }
 }

@@ -125,6 +125,8 @@ pub const DOORS: &[(&str, &[&str], &str)] = &[
         &["gatewayd", "console", "linux", "initrd", "init", "installer", "xtask", "e2e", "bench"],
         "system calls are made at the edge",
     ),
+    ("seccompiler", &["gatewayd"], "a worker is confined where it begins"),
+    ("postcard", &["media-dsp"], "what crosses to a worker is written and read in one place"),
     ("embedded-hal", &["linux"], "buses are spoken to by the crate that drives what hangs on them"),
     ("linux-embedded-hal", &["linux"], "buses are spoken to by the crate that drives what hangs on them"),
     ("openh264-sys2", &["codecs"], "C that eats hostile bitstreams stays in one crate"),
