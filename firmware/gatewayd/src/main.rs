@@ -12,6 +12,7 @@ use gatewayd::configuration::{Configuration, Secrets};
 use gatewayd::console::Console;
 use gatewayd::control::Drain;
 use gatewayd::licences::{self, Licensing};
+use gatewayd::media::{Isolation, confined};
 use gatewayd::themes::{self, Reader, Themes};
 use gatewayd::{log, start::Gateway};
 use linux::vital::{Part, Service};
@@ -87,7 +88,13 @@ enum Purpose {
 }
 
 fn main() -> ExitCode {
-    match arguments().and_then(|arguments| arguments.map_or(Ok(()), |arguments| run(&arguments))) {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let result = match &words[..] {
+        // The daemon started this of itself: a worker has no use for anything else here.
+        [argument, name, epoch] if argument == confined::ARGUMENT => confined::run(name, epoch),
+        _ => arguments(words).and_then(|arguments| arguments.map_or(Ok(()), |arguments| run(&arguments))),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("gatewayd: {error:#}");
@@ -97,11 +104,11 @@ fn main() -> ExitCode {
 }
 
 /// `None` when the question was answered already.
-fn arguments() -> Result<Option<Arguments>> {
+fn arguments(words: Vec<String>) -> Result<Option<Arguments>> {
     let (mut config, mut store, mut copy, mut control, mut purpose) = (None, None, None, None, Purpose::Run);
     let (mut keys, mut folder) = (None, None);
     let (mut state, mut console) = (None, None);
-    let mut words = std::env::args().skip(1);
+    let mut words = words.into_iter();
     while let Some(word) = words.next() {
         match word.as_str() {
             "--config" => config = words.next().map(PathBuf::from),
@@ -217,10 +224,11 @@ fn serve(arguments: &Arguments, kept: Kept) -> Result<()> {
     };
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
     let drain = config.gateway.drain;
-    let gateway = Gateway::start_with(
+    let gateway = Gateway::start(
         config,
         credentials,
         Places::system(arguments.state.as_deref().or(arguments.store.as_deref())),
+        Isolation::Process,
     )?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {

@@ -11,8 +11,8 @@ use crate::engine::join::{Joiner, Whereabouts};
 use crate::engine::shard::{Parts, Shard};
 use crate::engine::sip_side::{Dialer, SipSide, endpoint_config};
 use crate::licences::Licensing;
-use crate::media::Plane;
 use crate::media::prompts::Prompts;
+use crate::media::{Isolation, Plane, Workers};
 use crate::net::connection::Connections;
 use crate::net::dns::Names;
 use crate::net::https::LocalPorts;
@@ -87,20 +87,18 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts everything, with what the configuration's files hold to prove itself by, and keeps nothing over a restart.
-    ///
-    /// # Errors
-    /// If an address is taken, a file cannot be read or a thread cannot be started; nothing runs then.
-    pub fn start(config: Arc<Config>) -> Result<Self> {
-        Self::start_with(config, Credentials::default(), Places::system(None))
-    }
-
     /// Starts everything. What is replaced in `credentials` later is used from then on; where the configuration names files,
     /// theirs are taken first. Alarms are found and kept at `places`; callers see and hear what is built in until themes are shown (`themes::show`).
+    /// Media workers are as far apart from this program as `isolation` says.
     ///
     /// # Errors
     /// If an address is taken, a file cannot be read or a thread cannot be started; nothing runs then.
-    pub fn start_with(config: Arc<Config>, credentials: Credentials, places: Places) -> Result<Self> {
+    pub fn start(
+        config: Arc<Config>,
+        credentials: Credentials,
+        places: Places,
+        isolation: Isolation,
+    ) -> Result<Self> {
         hide_memory();
         raise_descriptors();
         let bound = bind(&config, credentials.clone())?;
@@ -118,7 +116,7 @@ impl Gateway {
             // descriptor, each time, and an empty round of its loop.
             let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
             let turns = async move {
-                match shard(config, bound, (sender, receiver), over, teller) {
+                match shard(config, bound, (sender, receiver), over, (teller, isolation)) {
                     Ok(shard) => {
                         drop(ready.send(Ok(shard.vital(SHARD))));
                         shard.run().await;
@@ -291,12 +289,16 @@ pub(crate) fn shard(
     bound: Bound,
     (sender, events): (mpsc::Sender<Event>, mpsc::Receiver<Event>),
     over: mpsc::Sender<CallRecord>,
-    alarms: Teller,
+    (alarms, isolation): (Teller, Isolation),
 ) -> Result<Shard> {
     let epoch = Instant::now();
     let advertised = config.gateway.public_address.unwrap_or_else(outward_address);
     let (poller, reports) = (Poller::new()?, Arc::new(Notify::new()));
-    let plane = plane(&config, epoch, &reports)?;
+    let workers = match isolation {
+        Isolation::Thread => threads(&reports),
+        Isolation::Process => Workers::Processes(poller.registry()),
+    };
+    let plane = plane(&config, epoch, &workers)?;
     let signalling = config.signalling_ports;
     let leave_by = Arc::new(LocalPorts::new(signalling.first..=signalling.last));
     let endpoint =
@@ -340,13 +342,17 @@ pub(crate) fn shard(
     }))
 }
 
-/// The media plane, whose workers ring `reports`.
-fn plane(config: &Config, epoch: Instant, reports: &Arc<Notify>) -> Result<Plane> {
+/// Workers that are threads and ring `reports`.
+fn threads(reports: &Arc<Notify>) -> Workers {
     let bell = Arc::clone(reports);
-    let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || bell.notify_one());
+    Workers::Threads(Arc::new(move || bell.notify_one()))
+}
+
+/// The media plane, with a worker for pictures for each processor.
+fn plane(config: &Config, epoch: Instant, workers: &Workers) -> Result<Plane> {
     let processors = || std::thread::available_parallelism().ok().map(usize::from);
-    let workers = config.gateway.workers.or_else(processors);
-    Plane::new(workers.unwrap_or(1), epoch, Prompts::built_in()?, &wake).context("media workers")
+    let pictures = config.gateway.workers.or_else(processors);
+    Plane::new(pictures.unwrap_or(1), epoch, Prompts::built_in()?, workers).context("media workers")
 }
 
 /// The media ports, from a random one on.

@@ -6,6 +6,7 @@ use domain::certificate::{CsrRequest, KeyKind, Purpose};
 use domain::config::Config;
 use gatewayd::alarms::Places;
 use gatewayd::certificates::{Credentials, DataKey, KeyStore};
+use gatewayd::media::Isolation;
 use gatewayd::net::tls;
 use gatewayd::start::Gateway;
 use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair};
@@ -89,7 +90,8 @@ impl Bench {
              [[rules]]\nname = \"meetings\"\npriority = 100\n"
         );
         let config = Config::parse("test", &text).expect("a configuration");
-        Gateway::start_with(Arc::new(config), credentials.clone(), Places::system(None)).expect("it starts")
+        Gateway::start(Arc::new(config), credentials.clone(), Places::system(None), Isolation::Thread)
+            .expect("it starts")
     }
 
     fn peer(&self, gateway: &Gateway) -> Peer {

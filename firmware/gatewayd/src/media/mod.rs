@@ -1,7 +1,7 @@
 //! From the plans of calls to the steps of workers, and from the workers' frames back to legs.
 //!
 //! ```text
-//!  domain::call ─MediaPlan─▶ plane ─difference─▶ Step ─▶ worker (a thread)
+//!  domain::call ─MediaPlan─▶ plane ─difference─▶ Step ─▶ worker (a process on the box, a thread in tests)
 //!  leg ─EncodedFrame─▶ plane ─▶ source, once per meeting ─▶ worker ─Report─▶ plane ─▶ leg
 //! ```
 //! What a caller is shown and told before it is in a meeting ([`prompts`], [`shown`]) comes from sources of the box's own.
@@ -10,14 +10,18 @@
 //! wait; what a room sends is worked on in one lane of pictures, what a meeting sends in another, by meeting, so that two
 //! calls in one meeting find each other's decoded pictures.
 
+pub mod confined;
 mod lane;
+mod process;
 pub mod prompts;
 mod shown;
 mod sources;
 mod steps;
 
+pub use lane::{Isolation, Workers};
 pub use sources::MeetingKey;
 
+use crate::net::poller::{Ready, Token};
 use base::ids::{CallId, StreamId};
 use base::leg::{Direction, RecvStream};
 use base::{EncodedFrame, Pulse};
@@ -30,7 +34,6 @@ use shown::Shown;
 use sources::Sources;
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A stream of a leg of a call: who feeds a source, who gets a sink's frames.
@@ -41,6 +44,10 @@ pub type Place = (CallId, Side, StreamId);
 pub struct LaneId(usize);
 
 const SOUND: LaneId = LaneId(0);
+/// Most reports read from one worker at once: one that somebody took over may tell without end.
+const REPORTS: usize = 1024;
+/// The first worker's token; media sockets' are far above, the endpoint's far below.
+const TOKENS: u64 = 1 << 15;
 
 /// What the plane tells the engine.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,8 +60,8 @@ pub enum PlaneEvent {
     Key(Place, char),
     /// A call's prompt of this number has been said to its end.
     Said(CallId, u32),
-    /// A worker died and was started again with everything it had.
-    WorkerRestarted(String),
+    /// A worker died of this; another is started with everything it had.
+    WorkerDied(String),
     /// Something could not be set up; the rest goes on.
     Failed(Option<CallId>, String),
 }
@@ -96,19 +103,14 @@ pub struct PlaneFigures {
 
 impl Plane {
     /// A plane on the media clock that began at `epoch`, with one worker for sound and `pictures` for pictures, which shows and says
-    /// `prompts`; `wake` is called whenever a worker has something to tell.
+    /// `prompts`.
     ///
     /// # Errors
-    /// If a thread cannot be started.
-    pub fn new(
-        pictures: usize,
-        epoch: Instant,
-        prompts: Prompts,
-        wake: &Arc<dyn Fn() + Send + Sync>,
-    ) -> io::Result<Self> {
+    /// If a worker cannot be started.
+    pub fn new(pictures: usize, epoch: Instant, prompts: Prompts, workers: &Workers) -> io::Result<Self> {
         let name = |i: usize| if i == 0 { "sound".to_owned() } else { format!("pictures-{i}") };
         let lanes = (0..=pictures.max(1))
-            .map(|i| Lane::new(&name(i), epoch, wake))
+            .map(|i| Lane::new(&name(i), epoch, workers, Token(TOKENS + i as u64)))
             .collect::<io::Result<Vec<_>>>()?;
         Ok(Self {
             lanes,
@@ -198,13 +200,29 @@ impl Plane {
     /// Has the workers look at what came, once for all of it: sound comes on the beat, that of all streams at once, and small pictures wait
     /// for the main one beside which they are shown.
     pub fn call(&mut self, now: Instant) {
-        self.lanes.iter_mut().for_each(|lane| lane.call_if_due(now));
+        for lane in &mut self.lanes {
+            lane.call_if_due(now);
+            lane.look(now);
+        }
+        self.replace(now);
+    }
+
+    /// Whether this is a worker's token, which is then given what there is room for now. What it told is for [`poll`](Self::poll).
+    pub fn ready(&mut self, ready: Ready) -> bool {
+        let lane = self.lanes.iter_mut().find(|lane| lane.token() == ready.token);
+        if ready.writable
+            && let Some(lane) = lane
+        {
+            lane.call();
+            return true;
+        }
+        lane.is_some()
     }
 
     /// When it wants to be [`call`](Self::call)ed next.
     #[must_use]
     pub fn wake(&self) -> Option<Instant> {
-        self.lanes.iter().filter_map(Lane::due).min()
+        self.lanes.iter().flat_map(|lane| [lane.due(), lane.next()]).flatten().min()
     }
 
     /// The far side of this stream needs a picture that stands alone.
@@ -216,14 +234,22 @@ impl Plane {
         }
     }
 
-    /// Takes what the workers have to tell.
-    pub fn poll(&mut self, mut tell: impl FnMut(PlaneEvent)) {
+    /// Takes what the workers have to tell; true if there may be more.
+    pub fn poll(&mut self, now: Instant, mut tell: impl FnMut(PlaneEvent)) -> bool {
+        let mut more = false;
         self.sources.asking().for_each(|place| tell(PlaneEvent::KeyframeNeeded(place)));
         for index in 0..self.lanes.len() {
-            while let Some(report) = self.lanes[index].report() {
-                self.take(LaneId(index), report, &mut tell);
+            let mut left = REPORTS;
+            while left > 0
+                && let Some(report) = self.lanes[index].report()
+            {
+                self.take(now, LaneId(index), report, &mut tell);
+                left -= 1;
             }
+            more |= left == 0;
         }
+        self.replace(now);
+        more
     }
 
     /// The workers, and their signs of life.
@@ -261,7 +287,7 @@ impl Plane {
         }
     }
 
-    fn take(&mut self, lane: LaneId, report: Report, tell: &mut impl FnMut(PlaneEvent)) {
+    fn take(&mut self, now: Instant, lane: LaneId, report: Report, tell: &mut impl FnMut(PlaneEvent)) {
         match report {
             Report::Frame { sink, frame } => {
                 if let Some(sink) = self.sinks.get(&sink) {
@@ -286,7 +312,7 @@ impl Plane {
                     tell(PlaneEvent::Said(call, number));
                 }
             }
-            Report::Level { .. } | Report::Picture { .. } => {}
+            Report::Level { .. } | Report::Picture { .. } | Report::Alive => {}
             Report::Stats(stats) => self.lanes[lane.0].stats = stats,
             Report::Failed { sink, source, why } => {
                 let call = sink.and_then(|sink| Some(self.sinks.get(&sink)?.place.0));
@@ -294,14 +320,23 @@ impl Plane {
                 tell(PlaneEvent::Failed(call, why));
             }
             Report::Died { why } => {
-                self.restart(lane);
-                tell(PlaneEvent::WorkerRestarted(why));
+                self.lanes[lane.0].died(now);
+                tell(PlaneEvent::WorkerDied(why));
             }
         }
     }
 
-    /// Starts a dead worker again and tells it everything it has to do.
-    fn restart(&mut self, lane: LaneId) {
+    /// Starts others in place of dead workers, when it is time.
+    fn replace(&mut self, now: Instant) {
+        for index in 0..self.lanes.len() {
+            if self.lanes[index].replace(now) {
+                self.tell_all(LaneId(index));
+            }
+        }
+    }
+
+    /// Tells a new worker everything it has to do.
+    fn tell_all(&mut self, lane: LaneId) {
         let mut all = Batch::default();
         for (source, kind) in self.sources.in_lane(lane) {
             all.add(lane, Step::AddSource { source, kind });
@@ -315,7 +350,6 @@ impl Plane {
                 }
             }
         }
-        self.lanes[lane.0].restart();
         self.send(all);
     }
 

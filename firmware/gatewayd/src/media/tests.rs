@@ -7,6 +7,7 @@ use bytes::Bytes;
 use domain::layout;
 use domain::media::{Composition, Down, Indicators, Ladder, Layer, Sound, Up};
 use media_dsp::{Graph, PictureSink, graph};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
@@ -142,7 +143,8 @@ impl Rig {
         });
         let epoch = Instant::now();
         let plane =
-            Plane::new(pictures, epoch, Prompts::built_in().expect("prompts"), &wake).expect("threads");
+            Plane::new(pictures, epoch, Prompts::built_in().expect("prompts"), &Workers::Threads(wake));
+        let plane = plane.expect("threads");
         Self { plane, bell, deadly, told: Vec::new(), camera: Camera::new(Codec::Vp8, epoch) }
     }
 
@@ -157,7 +159,7 @@ impl Rig {
 
     fn poll(&mut self) {
         let told = &mut self.told;
-        self.plane.poll(|event| told.push(event));
+        self.plane.poll(Instant::now(), |event| told.push(event));
     }
 
     /// Waits until the plane has told what `wanted` looks for, and forgets everything up to there.
@@ -375,7 +377,7 @@ fn a_worker_that_dies_is_started_again_with_everything_it_had() {
 
     rig.deadly.store(true, Ordering::SeqCst);
     rig.face(1);
-    let died = PlaneEvent::WorkerRestarted("this worker was to die".into());
+    let died = PlaneEvent::WorkerDied("this worker was to die".into());
     rig.until("the end of a worker", |event| (*event == died).then_some(()));
 
     assert_eq!(rig.held(), (4, 5));

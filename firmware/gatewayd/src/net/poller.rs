@@ -38,6 +38,21 @@ pub struct Poller {
 
 struct OwnEpoll(Epoll);
 
+/// Adds to the set.
+#[derive(Clone)]
+pub struct Registry(Arc<OwnEpoll>);
+
+impl Registry {
+    /// Watches `fd` from now on, until it is closed, for something to read. Edge-triggered: read until nothing waits.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn add(&self, fd: impl AsFd, token: Token) -> io::Result<Watch> {
+        self.0.0.add(fd, Awaited::Packets.event(token))?;
+        Ok(Watch { set: Arc::clone(&self.0), token })
+    }
+}
+
 /// A socket's place in the set.
 pub struct Watch {
     set: Arc<OwnEpoll>,
@@ -112,14 +127,18 @@ impl Poller {
         Ok(Self { epoll, timer, set_for: None, ready: vec![EpollEvent::empty(); READY] })
     }
 
-    /// Watches `fd` from now on, until it is closed, for something to read. Edge-triggered: read until nothing waits.
+    /// Watches `fd` from now on, as [`Registry::add`] does.
     ///
     /// # Errors
     /// If the kernel refuses.
     pub fn add(&self, fd: impl AsFd, token: Token) -> io::Result<Watch> {
-        let set = Arc::clone(self.epoll.get_ref());
-        set.0.add(fd, Awaited::Packets.event(token))?;
-        Ok(Watch { set, token })
+        self.registry().add(fd, token)
+    }
+
+    /// The way into the set for who has sockets of its own that come and go.
+    #[must_use]
+    pub fn registry(&self) -> Registry {
+        Registry(Arc::clone(self.epoll.get_ref()))
     }
 
     /// Waits until some socket is ready, or until `until`; then it is none.

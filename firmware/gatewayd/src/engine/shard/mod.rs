@@ -70,7 +70,7 @@ pub struct Parts {
     pub sip: SipSide,
     /// The media plane.
     pub plane: Plane,
-    /// Rung by the plane's workers.
+    /// Rung by the plane's workers, if they are threads, and for those that have told much and have more.
     pub reports: Arc<Notify>,
     /// The media ports.
     pub ports: Ports,
@@ -211,7 +211,19 @@ impl Shard {
     /// Takes one event and everything that follows from it.
     fn handle(&mut self, now: Instant, event: Event) {
         match event {
-            Event::Sockets(ready) => ready.into_iter().for_each(|ready| self.socket(ready)),
+            Event::Sockets(ready) => {
+                let mut told = false;
+                for ready in ready {
+                    if self.parts.plane.ready(ready) {
+                        told |= ready.readable;
+                    } else {
+                        self.socket(ready);
+                    }
+                }
+                if told {
+                    self.reports(now);
+                }
+            }
             Event::Reports => self.reports(now),
             Event::Opened(connection) => self.parts.sip.opened(now, connection),
             Event::Message { flow, data } => {
@@ -356,7 +368,10 @@ impl Shard {
 
     fn reports(&mut self, now: Instant) {
         let mut told = Vec::new();
-        self.parts.plane.poll(|event| told.push(event));
+        if self.parts.plane.poll(now, |event| told.push(event)) {
+            // The others come first.
+            self.parts.reports.notify_one();
+        }
         for event in told {
             match event {
                 PlaneEvent::Frame((call, side, stream), frame) => {
@@ -369,9 +384,9 @@ impl Shard {
                     self.turn(now, call, Work::Call(CallInput::Tone(side, key)));
                 }
                 PlaneEvent::Said(call, number) => self.turn(now, call, Work::Call(CallInput::Said(number))),
-                PlaneEvent::WorkerRestarted(why) => {
-                    error!(why, "a media worker died and was started again");
-                    let why = format!("a media worker died and was started again: {why}");
+                PlaneEvent::WorkerDied(why) => {
+                    error!(why, "a media worker died; another takes its place");
+                    let why = format!("a media worker died, and another took its place: {why}");
                     self.parts.alarms.tell(Fact::InternalError { part: "media".into(), why });
                 }
                 PlaneEvent::Failed(call, why) => warn!(?call, why, "media"),

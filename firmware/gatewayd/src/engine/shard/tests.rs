@@ -6,7 +6,7 @@ use super::*;
 use crate::alarms::{self, AlarmsHandle, Places};
 use crate::certificates::Credentials;
 use crate::engine::call::Wish;
-use crate::media::MeetingKey;
+use crate::media::{Isolation, MeetingKey};
 use crate::start;
 use base::Codec;
 use base::ids::StreamId;
@@ -56,7 +56,8 @@ impl Rig {
         let alarms = alarms::start(&config, Places::system(None), Seed([7; 32])).expect("alarms");
         let channel = (events.clone(), receiver);
         let shard =
-            start::shard(config, bound, channel, mpsc::channel(1).0, alarms.teller()).expect("a shard");
+            start::shard(config, bound, channel, mpsc::channel(1).0, (alarms.teller(), Isolation::Thread))
+                .expect("a shard");
         let room = UdpSocket::bind("127.0.0.1:0").expect("a port");
         room.set_nonblocking(true).expect("a socket");
         let (gateway, gateway_tcp) = (listening.udp[0], listening.tcp[0]);

@@ -101,7 +101,7 @@ fn a_prompt_is_shown_and_said_again_by_a_worker_that_was_started_anew() {
     picture(&mut rig, 1);
     rig.deadly.store(true, Ordering::SeqCst);
     rig.plane.force_key((CallId(1), Side::Caller, VIDEO));
-    rig.until("the restart", |event| matches!(event, PlaneEvent::WorkerRestarted(_)).then_some(()));
+    rig.until("the restart", |event| matches!(event, PlaneEvent::WorkerDied(_)).then_some(()));
     let again = rig.frame_for(1, Side::Caller, VIDEO);
     assert!(again.key && again.data.len() > 2_000);
 }
