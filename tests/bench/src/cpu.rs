@@ -10,6 +10,24 @@ fn read(clock: ClockId) -> Result<Duration> {
     Ok(Duration::from(clock_gettime(clock).context("a CPU clock")?))
 }
 
+/// A program's process and those that it started and that still run, whatever these started.
+#[must_use]
+pub fn family(pid: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let children = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    let children: Vec<u32> =
+        children.flat_map(|text| text.split_whitespace().flat_map(str::parse).collect::<Vec<_>>()).collect();
+    std::iter::once(pid).chain(children.into_iter().flat_map(family)).collect()
+}
+
+/// User and system time of a program so far: of its process and of its [`family`].
+///
+/// # Errors
+/// If one of them ends meanwhile.
+pub fn of_program(pid: u32) -> Result<Duration> {
+    family(pid).into_iter().map(of_process).sum()
+}
+
 /// User and system time of a process so far, all of its threads, those that ended too.
 ///
 /// # Errors
@@ -47,6 +65,18 @@ pub struct Memory {
     pub pss: f64,
 }
 
+/// What a program holds now, its [`family`] included. What is resident is counted for each of them, though they share the program's code.
+///
+/// # Errors
+/// If there is no such process.
+pub fn memory_of_program(pid: u32) -> Result<Memory> {
+    let none = Memory { rss: 0.0, pss: 0.0 };
+    family(pid).into_iter().try_fold(none, |sum, pid| {
+        let one = memory(pid)?;
+        Ok(Memory { rss: sum.rss + one.rss, pss: sum.pss + one.pss })
+    })
+}
+
 /// What a process holds now.
 ///
 /// # Errors
@@ -80,6 +110,17 @@ mod tests {
         assert!(of_process(pid).expect("a clock") >= of_this_thread().expect("a clock"));
         let memory = memory(pid).expect("memory");
         assert!(memory.rss >= memory.pss && memory.pss > 0.1, "{memory:?}");
+    }
+
+    #[test]
+    fn a_program_is_its_process_and_those_it_started() {
+        let mut child = Command::new("sleep").arg("60").spawn().expect("sleep");
+        let (ourselves, other) = (std::process::id(), child.id());
+        let all = family(ourselves);
+        assert!(all[0] == ourselves && all.contains(&other), "{all:?} without {other}");
+        assert!(memory_of_program(ourselves).expect("memory").pss > memory(ourselves).expect("memory").pss);
+        child.kill().and_then(|()| child.wait()).expect("an end");
+        assert!(!family(ourselves).contains(&other));
     }
 
     #[test]

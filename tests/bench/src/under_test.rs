@@ -81,12 +81,12 @@ impl UnderTest {
         self.process.id()
     }
 
-    /// CPU seconds of the gateway so far.
+    /// CPU seconds of the gateway so far, its workers' included.
     ///
     /// # Errors
     /// If it is gone.
     pub fn cpu(&self) -> Result<Duration> {
-        cpu::of_process(self.pid())
+        cpu::of_program(self.pid())
             .with_context(|| format!("the gateway ended; it printed:\n{}", self.process.printed()))
     }
 
@@ -146,12 +146,12 @@ impl UnderTest {
     }
 }
 
-/// Gives all threads of a process precedence over the rest of the machine; false if that is not allowed. Not a real-time
+/// Gives all threads of a program, its other processes' included, precedence over the rest of the machine; false if that is not allowed. Not a real-time
 /// priority: under that a program's own threads could not pass one another.
 #[must_use]
 pub fn put_first(pid: u32) -> bool {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let threads: Vec<_> = tasks.map(|task| task.file_name()).collect();
+    let tasks = |pid| std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let threads: Vec<_> = cpu::family(pid).into_iter().flat_map(tasks).map(|task| task.file_name()).collect();
     let done = Command::new("renice").args(["-n", "-15", "-p"]).args(&threads).output();
     !threads.is_empty() && done.is_ok_and(|output| output.status.success())
 }

@@ -23,6 +23,18 @@ struct Output {
     grown: Condvar,
 }
 
+/// Sends a process a signal by name, as `kill` takes it: `TERM`, `KILL`, `STOP`.
+///
+/// # Errors
+/// If `kill` fails.
+pub fn signal(pid: u32, name: &str) -> Result<()> {
+    let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status()?;
+    if !status.success() {
+        bail!("process {pid} could not be sent {name}");
+    }
+    Ok(())
+}
+
 impl Process {
     /// Starts `program` with a pipe to its standard input; both its outputs are kept as one text.
     ///
@@ -112,12 +124,7 @@ impl Process {
     /// # Errors
     /// If `kill` fails.
     pub fn signal(&self, name: &str) -> Result<()> {
-        let status =
-            Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status()?;
-        if !status.success() {
-            bail!("{} (pid {}) could not be sent {name}", self.name, self.child.id());
-        }
-        Ok(())
+        signal(self.child.id(), name).with_context(|| self.name.clone())
     }
 
     /// Waits for its end.

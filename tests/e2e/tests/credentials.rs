@@ -12,6 +12,7 @@ use e2e::room::{Room, RoomConfig, Transport};
 use e2e::scene::{PATIENCE, TOKEN};
 use gatewayd::alarms::Places;
 use gatewayd::certificates::{Credentials, DataKey, KeyStore, TokenHolder};
+use gatewayd::media::Isolation;
 use gatewayd::start::Gateway;
 use meet_sim::issuer::TokenIssuer;
 use meet_sim::{Config, GatewayTrust, MeetingConfig, SimEvent, Simulator, TokenConfig};
@@ -51,7 +52,7 @@ fn gateway(lab: &Lab, simulator: &Simulator, sip: &str, credentials: &Credential
         simulator.https_url(),
     );
     let config = GatewayConfig::parse("test", &text)?;
-    Gateway::start_with(Arc::new(config), credentials.clone(), Places::system(None))
+    Gateway::start(Arc::new(config), credentials.clone(), Places::system(None), Isolation::Thread)
 }
 
 /// Who signs the certificates that rooms trust.

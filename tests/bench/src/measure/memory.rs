@@ -26,8 +26,8 @@ pub fn measure(bench: &mut Bench) -> Result<Vec<Metric>> {
         eprintln!("memory: round {} of {}", round + 1, bench.effort.rounds.min(ROUNDS));
         let box_ = UnderTest::start()?;
         std::thread::sleep(Duration::from_secs(1));
-        let at_rest = cpu::memory(box_.pid())?;
-        idle.push(at_rest.rss);
+        let at_rest = cpu::memory_of_program(box_.pid())?;
+        idle.push(at_rest.pss);
         let (page, program) = (box_.simulator.addresses().http, bench.room("room.h264")?);
         // two meetings, so that the two calls share no decoded picture
         let mut calls = Vec::new();
@@ -44,17 +44,17 @@ pub fn measure(bench: &mut Bench) -> Result<Vec<Metric>> {
             })?;
             calls.push((room, people));
             std::thread::sleep(SETTLE);
-            let now = cpu::memory(box_.pid())?.pss;
+            let now = cpu::memory_of_program(box_.pid())?.pss;
             growth.push(now - held);
             held = now;
         }
         drop(calls);
         std::thread::sleep(Duration::from_secs(3));
-        left.push(cpu::memory(box_.pid())?.pss - at_rest.pss);
+        left.push(cpu::memory_of_program(box_.pid())?.pss - at_rest.pss);
     }
     let spread = |values: &[f64]| Spread::of(values).context("no rounds");
     Ok(vec![
-        Metric::new("memory.idle_rss", "MiB", spread(&idle)?).goal(GOAL_IDLE),
+        Metric::new("memory.idle_pss", "MiB", spread(&idle)?).goal(GOAL_IDLE),
         Metric::new("memory.first_call_pss", "MiB", spread(&first)?).goal(GOAL_CALL),
         Metric::new("memory.second_call_pss", "MiB", spread(&second)?).goal(GOAL_CALL),
         Metric::new("memory.kept_after_calls_pss", "MiB", spread(&left)?),
