@@ -63,6 +63,26 @@ def back_as_another(box: GantryStrategy, shell: Shell, before: str) -> None:
     box.in_service(PROCESS * SLOWER)
 
 
+def worker(shell: Shell, name: str) -> str:
+    """The process of one of the gateway's media workers, or nothing."""
+    found = shell.run(f"grep -lx {name} /proc/[0-9]*/comm").split()
+    return found[0].split("/")[2] if found else ""
+
+
+def test_a_media_worker_that_crashes_is_replaced_by_another_as_confined_and_the_gateway_goes_on(
+    box: GantryStrategy, shell: Shell
+) -> None:
+    gateway, before = pid(shell, "gatewayd"), worker(shell, "pictures-1")
+    assert before, "the gateway has no worker for pictures"
+
+    shell.run(f"kill -ABRT {before}")
+
+    box.serial.until("another worker", PROCESS * SLOWER, lambda: worker(shell, "pictures-1") not in ("", before))
+    status = shell.run(f"cat /proc/{worker(shell, 'pictures-1')}/status")
+    assert "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status, status
+    assert pid(shell, "gatewayd") == gateway
+
+
 def test_a_gateway_that_is_killed_is_back_and_the_reason_is_the_true_one(box: GantryStrategy, shell: Shell) -> None:
     before = pid(shell, "gatewayd")
 
