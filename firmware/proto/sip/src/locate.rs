@@ -165,10 +165,7 @@ impl Locate {
         if let Some(transport) = fixed.filter(|transport| !supported.contains(transport)) {
             return Err(LocateError::Transport(transport.to_string().to_ascii_lowercase()));
         }
-        let tls_name = match &uri.host {
-            Host::V6(ip) => ip.to_string(),
-            host => host.to_string(),
-        };
+        let tls_name = uri.host.certified();
         let usable = |t: &&Transport| !secure || t.is_secure();
         let mut locate = Self {
             tls_name,

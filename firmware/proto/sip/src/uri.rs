@@ -151,6 +151,15 @@ impl Host {
         }
     }
 
+    /// As a certificate bears it: an IPv6 address without brackets.
+    #[must_use]
+    pub fn certified(&self) -> String {
+        match self {
+            Self::V6(ip) => ip.to_string(),
+            Self::Name(_) | Self::V4(_) | Self::None => self.to_string(),
+        }
+    }
+
     /// Whether both are the same host: names compare without regard to case.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {

@@ -127,7 +127,7 @@ pub(super) fn literal_target(uri: &Uri) -> Option<Target> {
     let ip = host.as_ref().unwrap_or(&uri.host).ip()?;
     let transport = Transport::asked_by(uri).unwrap_or(Transport::Udp);
     let port = uri.port.unwrap_or(transport.default_port());
-    Some(Target { transport, remote: SocketAddr::new(ip, port), tls_name: uri.host.to_string() })
+    Some(Target { transport, remote: SocketAddr::new(ip, port), tls_name: uri.host.certified() })
 }
 
 #[cfg(test)]
@@ -145,5 +145,12 @@ mod tests {
         );
         assert_eq!(target("sips:a@192.0.2.1"), at(Transport::Tls, "192.0.2.1:5061"));
         assert_eq!(target("sip:a@example.com"), None);
+    }
+
+    #[test]
+    fn the_certificate_of_an_address_bears_it_without_brackets() {
+        let name = |text: &str| literal_target(&Uri::parse(text).unwrap()).unwrap().tls_name;
+        assert_eq!(name("sips:a@[2001:db8::1]"), "2001:db8::1");
+        assert_eq!(name("sips:a@example.com;maddr=192.0.2.1"), "example.com");
     }
 }
