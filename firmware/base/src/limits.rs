@@ -42,6 +42,8 @@ pub const MEDIA_SILENCE: Duration = Duration::from_secs(30);
 pub const RING_FRAMES: usize = 256;
 /// Most transactions that are open in the SIP endpoint at a time.
 pub const SIP_TRANSACTIONS: usize = 16_384;
+/// Most SIP responses that seek another way at a time, because their connection is gone.
+pub const SIP_WAYS_BACK: usize = 256;
 /// Most stream connections (TCP, TLS) open for signalling at a time.
 pub const SIP_CONNECTIONS: usize = 4_096;
 /// Most connections to the phonebook open at a time.

@@ -7,7 +7,7 @@
 //!                 └────────────── next target ◀────────────────┘
 //! ```
 
-use super::core::{Core, Cue, EXTENSIONS, Outcome, Wake, allow};
+use super::core::{Core, Cue, EXTENSIONS, Heard, Outcome, Wake, allow};
 use super::flow::{Flow, Hop, Target};
 use super::route::Parcel;
 use crate::headers::{NameAddr, Via};
@@ -73,7 +73,8 @@ impl Core {
         if !self.has_room() {
             self.counters.refused += 1;
             let result = Outcome::Undeliverable;
-            self.cues.push_back(Cue { session, purpose, client: id, request: None, result });
+            let heard = Heard { session, purpose, client: id, request: None, result };
+            self.cues.push_back(Cue::Heard(heard));
             return id;
         }
         let entry = ClientEntry {
@@ -292,7 +293,7 @@ impl Core {
             let (session, purpose) = (entry.session, entry.purpose);
             let challenged = matches!(&result, Outcome::Response(r) if matches!(r.status, 401 | 407));
             let request = challenged.then(|| Box::new(entry.request.clone()));
-            self.cues.push_back(Cue { session, purpose, client, request, result });
+            self.cues.push_back(Cue::Heard(Heard { session, purpose, client, request, result }));
         }
     }
 

@@ -9,6 +9,7 @@ use super::flow::{Flow, Transport};
 use super::port::{Effect, Event, RouteId};
 use super::route::Journey;
 use super::server::{ServerEntry, ServerId};
+use super::way_back::WayBack;
 use crate::deadlines::Schedule;
 use crate::dialog::DialogId;
 use crate::message::{Method, Request, Response};
@@ -53,9 +54,18 @@ pub(super) enum Wake {
     Registrar,
 }
 
+/// What a transaction tells the session it belongs to.
+#[derive(Debug)]
+pub(super) enum Cue {
+    /// Something came of a request.
+    Heard(Heard),
+    /// The response to the peer's INVITE was never sent: no way led there.
+    Undelivered { session: SessionId, tx: ServerId },
+}
+
 /// What a client transaction tells the session that sent its request.
 #[derive(Debug)]
-pub(super) struct Cue {
+pub(super) struct Heard {
     pub session: SessionId,
     pub purpose: Purpose,
     pub client: ClientId,
@@ -91,6 +101,7 @@ pub(super) struct Core {
     pub clients_of: HashMap<u64, HashSet<ClientId>>,
     pub dialogs: HashMap<DialogId, SessionId>,
     pub routes: HashMap<RouteId, Journey>,
+    pub ways_back: HashMap<ServerId, WayBack>,
     streams: HashMap<u64, Flow>,
     streams_to: HashMap<(Transport, std::net::SocketAddr), Flow>,
     rng: ChaCha12Rng,
@@ -118,6 +129,7 @@ impl Core {
             clients_of: HashMap::new(),
             dialogs: HashMap::new(),
             routes: HashMap::new(),
+            ways_back: HashMap::new(),
             streams: HashMap::new(),
             streams_to: HashMap::new(),
             rng,
@@ -238,6 +250,7 @@ impl Core {
             && self.clients_of.is_empty()
             && self.dialogs.is_empty()
             && self.routes.is_empty()
+            && self.ways_back.is_empty()
             && self.cues.is_empty()
     }
 }

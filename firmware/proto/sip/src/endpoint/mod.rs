@@ -6,6 +6,7 @@
 //!                                  └─ new ─▶ checks of 8.2 ─▶ dialog? ─▶ session
 //!                                                        └─▶ INVITE, OPTIONS, REGISTER, refusals
 //!  Session, Call ─▶ session ─▶ request ─▶ [route]: Lookup, Connect ─▶ client transaction ─▶ Send
+//!                      └─▶ response ─▶ server transaction ─▶ Send, or by [way_back] and [route] if its stream is gone
 //! ```
 //! The tables are bounded by [`limits::SIP_TRANSACTIONS`](base::limits::SIP_TRANSACTIONS); a request that finds no
 //! room is answered 503 without memory of it. A step costs no more the more calls there are.
@@ -23,12 +24,13 @@ mod receive;
 mod route;
 mod server;
 mod session;
+mod way_back;
 
 pub use config::{Config, Counters, Gauges, Listen, Login, Policy};
 pub use flow::{Flow, Target, Transport};
 pub use port::{Effect, Event, Input, Offence, Outgoing, RouteId};
 
-use self::core::{Core, Wake, allow};
+use self::core::{Core, Cue, Wake, allow};
 use crate::digest::{Algorithm, DigestServer, Role};
 use crate::message::Request;
 use crate::registrar::Registrar;
@@ -163,7 +165,14 @@ impl Endpoint {
     /// What transactions have to tell sessions; telling it may make more.
     fn pass_cues(&mut self) {
         while let Some(cue) = self.core.cues.pop_front() {
-            self.with_session(cue.session, |session, core| session.heard(core, cue));
+            match cue {
+                Cue::Heard(heard) => {
+                    self.with_session(heard.session, |session, core| session.heard(core, heard));
+                }
+                Cue::Undelivered { session, tx } => {
+                    self.with_session(session, |session, core| session.undelivered(core, tx));
+                }
+            }
         }
     }
 

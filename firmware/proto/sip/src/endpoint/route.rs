@@ -5,11 +5,15 @@
 //!  Hop::Uri, an address ──────────┘  └──stream──▶ Connect ──▶ flow ─▶ sent
 //!  Hop::Flow, open ─────────────────────────────────────────────▲
 //! ```
+//! Where a parcel goes next when that fails, its transaction knows: [`client`](super::client) for requests,
+//! [`way_back`](super::way_back) for responses.
 
 use super::client::ClientId;
 use super::core::{Core, Wake};
 use super::flow::{Flow, Hop, Target, Transport, literal_target};
 use super::port::{Effect, RouteId};
+use super::server::ServerId;
+use super::way_back::Tried;
 use crate::headers::Via;
 use crate::locate;
 use crate::message::Request;
@@ -17,7 +21,6 @@ use crate::transaction::TRANSACTION_LIFE;
 use crate::uri::Uri;
 use base::limits::SIP_TRANSACTIONS;
 use base::machine::Output;
-use bytes::Bytes;
 
 /// What seeks a way.
 #[derive(Debug)]
@@ -26,8 +29,8 @@ pub(super) enum Parcel {
     Client(ClientId),
     /// The ACK for a 2xx, which has no transaction.
     Ack(Box<Request>),
-    /// A response whose stream is gone.
-    Response(Bytes),
+    /// The response of a server transaction whose stream is gone.
+    Response(ServerId),
 }
 
 /// A parcel that waits for an answer from outside.
@@ -69,7 +72,8 @@ impl Core {
         }
     }
 
-    fn look_up(&mut self, parcel: Parcel, uri: Uri) {
+    /// Asks where `uri` leads.
+    pub fn look_up(&mut self, parcel: Parcel, uri: Uri) {
         self.ask(parcel, |id| Effect::Lookup { id, uri });
     }
 
@@ -87,6 +91,9 @@ impl Core {
     pub fn resolved(&mut self, id: RouteId, targets: Vec<locate::Target>) {
         let Some(journey) = self.take_journey(id) else { return };
         let mut targets = targets.into_iter().filter_map(Target::of_lookup);
+        if let Parcel::Response(server) = journey.parcel {
+            return self.way_back_tried(server, Tried::Found(targets.collect()));
+        }
         let Some(first) = targets.next() else { return self.stranded(journey.parcel) };
         if let Parcel::Client(client) = journey.parcel {
             self.keep_targets(client, targets);
@@ -121,7 +128,7 @@ impl Core {
     fn arrive(&mut self, parcel: Parcel, flow: Flow) {
         match parcel {
             Parcel::Client(id) => self.launch(id, flow),
-            Parcel::Response(data) => self.send(flow, data),
+            Parcel::Response(id) => self.way_back_found(id, flow),
             Parcel::Ack(ack) => self.send_ack(*ack, flow),
         }
     }
@@ -138,7 +145,8 @@ impl Core {
     fn stranded(&mut self, parcel: Parcel) {
         match parcel {
             Parcel::Client(id) => self.lost(id),
-            Parcel::Ack(_) | Parcel::Response(_) => self.counters.undeliverable += 1,
+            Parcel::Response(id) => self.way_back_tried(id, Tried::Failed),
+            Parcel::Ack(_) => self.counters.undeliverable += 1,
         }
     }
 }

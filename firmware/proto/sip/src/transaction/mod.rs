@@ -154,6 +154,15 @@ impl Server {
         }
     }
 
+    /// Whether it is over.
+    #[must_use]
+    pub fn is_terminated(&self) -> bool {
+        match self {
+            Server::Invite(machine) => machine.state() == server_invite::State::Terminated,
+            Server::NonInvite(machine) => machine.state() == server_non_invite::State::Terminated,
+        }
+    }
+
     /// Whether a final response was given to it.
     #[must_use]
     pub fn is_answered(&self) -> bool {

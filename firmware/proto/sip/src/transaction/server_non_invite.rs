@@ -90,16 +90,15 @@ impl ServerNonInvite {
                 self.complete(now, act);
             }
             (State::Proceeding | State::Completed, Cue::Request) => act(ServerAction::Send),
-            (State::Trying | State::Proceeding | State::Completed, Cue::TransportError) => {
-                act(ServerAction::TransportFailed);
-            }
+            // Over a reliable transport the response that ended it may still be on its way.
+            (_, Cue::TransportError) => act(ServerAction::TransportFailed),
             (State::Completed, Cue::Fired(Timer::J)) => self.terminate(act),
 
             // Trying has no response to repeat; ACK belongs to INVITE alone; the final response stands.
             (State::Trying, Cue::Request)
             | (State::Trying | State::Proceeding, Cue::Ack | Cue::Fired(Timer::J))
             | (State::Completed, Cue::Ack | Cue::Respond(_))
-            | (State::Terminated, _) => {}
+            | (State::Terminated, Cue::Request | Cue::Ack | Cue::Respond(_) | Cue::Fired(_)) => {}
         }
     }
 

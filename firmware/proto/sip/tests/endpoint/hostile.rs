@@ -3,7 +3,8 @@
 use super::rig::{Lone, in_dialog, request, sdp};
 use base::Cause;
 use proptest::prelude::*;
-use sip::endpoint::{Input, Transport};
+use sip::endpoint::{Effect, Flow, Input, RouteId, Transport};
+use sip::locate;
 use sip::session::{SessionCommand, SessionEvent};
 use std::time::Duration;
 
@@ -38,10 +39,26 @@ const LINES: [&str; 12] = [
 
 #[derive(Debug, Clone)]
 enum Move {
-    Send { method: usize, lines: usize, branch: u8, seq: u32, known_tag: u8, body: bool },
+    Send {
+        method: usize,
+        lines: usize,
+        branch: u8,
+        seq: u32,
+        known_tag: u8,
+        body: bool,
+    },
     Own(u8),
     Wait(u32),
     Close,
+    /// What the box asked last of a way leads here.
+    Way(Leads),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Leads {
+    Nowhere,
+    ToAConnection,
+    ToAddresses,
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
@@ -60,6 +77,8 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         4 => any::<u8>().prop_map(Move::Own),
         2 => (0_u32..40_000).prop_map(Move::Wait),
         1 => Just(Move::Close),
+        1 => prop_oneof![Just(Leads::Nowhere), Just(Leads::ToAConnection), Just(Leads::ToAddresses)]
+            .prop_map(Move::Way),
     ];
     prop::collection::vec(prop_oneof![3 => send, 1 => other], 1..40)
 }
@@ -76,22 +95,31 @@ fn own(choice: u8) -> SessionCommand {
     }
 }
 
+fn lead(lone: &mut Lone, id: RouteId, leads: Leads) {
+    let remote = lone.flow.remote;
+    let target = locate::Target { transport: locate::Transport::Tcp, address: remote, tls_name: None };
+    match leads {
+        Leads::Nowhere => lone.input(Input::Connected { id, flow: None }),
+        Leads::ToAddresses => lone.input(Input::Resolved { id, targets: vec![target; 3] }),
+        Leads::ToAConnection => {
+            let flow = Flow { transport: Transport::Tcp, connection: id.0 + 1, ..lone.flow };
+            lone.input(Input::Connected { id, flow: Some(flow) });
+        }
+    }
+}
+
 fn play(moves: &[Move], transport: Transport) -> Lone {
     let mut lone = Lone::over(transport);
-    let mut tag = String::new();
+    let (mut tag, mut asked) = (String::new(), Vec::new());
     for step in moves {
         match step {
             Move::Send { method, lines, branch, seq, known_tag, body } => {
                 let to_tag = if *known_tag > 0 { tag.as_str() } else { "" };
                 let body = if *body { "v=0 x\r\n" } else { "" };
-                lone.receive(&in_dialog(
-                    METHODS[*method],
-                    &branch.to_string(),
-                    *seq,
-                    to_tag,
-                    LINES[*lines],
-                    body,
-                ));
+                let (method, lines) = (METHODS[*method], LINES[*lines]);
+                let text = in_dialog(method, &branch.to_string(), *seq, to_tag, lines, body);
+                let sent_by = if branch % 2 == 0 { "198.51.100.9:5060" } else { "name.example.com" };
+                lone.receive(&text.replace("UDP 198.51.100.9:5060", &format!("UDP {sent_by}")));
             }
             Move::Own(choice) => {
                 for id in lone.ids.clone() {
@@ -103,7 +131,16 @@ fn play(moves: &[Move], transport: Transport) -> Lone {
                 let flow = lone.flow;
                 lone.input(Input::FlowClosed(flow));
             }
+            Move::Way(leads) => {
+                if let Some(id) = asked.pop() {
+                    lead(&mut lone, id, *leads);
+                }
+            }
         }
+        asked.extend(lone.effects.iter().filter_map(|effect| match effect {
+            Effect::Lookup { id, .. } | Effect::Connect { id, .. } => Some(*id),
+            Effect::Send { .. } => None,
+        }));
         let new = lone.responses().iter().rev().find_map(|r| r.headers.to().ok()?.tag().map(str::to_owned));
         tag = new.unwrap_or(tag);
     }

@@ -11,3 +11,4 @@ mod raw;
 mod registration;
 mod rig;
 mod torture;
+mod ways_back;

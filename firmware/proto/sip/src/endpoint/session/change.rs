@@ -12,7 +12,7 @@ use super::incoming::too_small;
 use super::{Holds, Role, Session, State, Timer, description};
 use crate::endpoint::body::{self, Body};
 use crate::endpoint::client::{ClientId, Purpose};
-use crate::endpoint::core::{Core, Cue, Outcome};
+use crate::endpoint::core::{Core, Heard, Outcome};
 use crate::endpoint::route::Parcel;
 use crate::endpoint::server::ServerId;
 use crate::message::{Method, Request, Response};
@@ -381,18 +381,18 @@ impl Session {
     }
 
     /// Answers a challenge by sending the request again with credentials (22.2). False if that can't be done.
-    pub(super) fn prove(&mut self, core: &mut Core, cue: &Cue, response: &Response) -> bool {
-        let waiting = match cue.purpose {
+    pub(super) fn prove(&mut self, core: &mut Core, heard: &Heard, response: &Response) -> bool {
+        let waiting = match heard.purpose {
             Purpose::Invite => {
                 self.state == State::Calling
-                    && self.calling.as_ref().is_some_and(|calling| calling.client == cue.client)
+                    && self.calling.as_ref().is_some_and(|calling| calling.client == heard.client)
             }
-            Purpose::Reinvite | Purpose::Update => self.is_ours(cue.client) && self.state == State::Up,
+            Purpose::Reinvite | Purpose::Update => self.is_ours(heard.client) && self.state == State::Up,
             Purpose::Bye => self.state == State::Leaving,
             Purpose::Info => self.state == State::Up,
             Purpose::Aside => false,
         };
-        let Some(request) = cue.request.as_deref().filter(|_| waiting && self.proofs < MAX_PROOFS) else {
+        let Some(request) = heard.request.as_deref().filter(|_| waiting && self.proofs < MAX_PROOFS) else {
             return false;
         };
         let Some(digest) = &mut self.digest else { return false };
@@ -400,7 +400,7 @@ impl Session {
             return false;
         }
         self.proofs += 1;
-        if cue.purpose == Purpose::Invite {
+        if heard.purpose == Purpose::Invite {
             self.invite_again(core, |_, _| {});
             return true;
         }
@@ -408,8 +408,8 @@ impl Session {
         let mut request = request.clone();
         let seq = dialog.next_seq();
         request.headers.set("CSeq", format_args!("{seq} {}", request.method));
-        let client = self.send(core, cue.purpose, request);
-        if let Some(ours) = self.ours.as_mut().filter(|ours| ours.client == cue.client) {
+        let client = self.send(core, heard.purpose, request);
+        if let Some(ours) = self.ours.as_mut().filter(|ours| ours.client == heard.client) {
             ours.client = client;
         }
         true

@@ -134,6 +134,7 @@ impl Session {
         let mut response = self.success(core, &incoming.request).with_body("application/sdp", answer.clone());
         self.timer.accept(core.now, incoming.agreed, &mut response.headers);
         self.local_description = answer;
+        core.let_in(incoming.tx);
         core.respond(incoming.tx, &response);
         self.await_ack(core, incoming.tx, self.invite_seq, incoming.holds);
         self.state = State::Answered;
@@ -206,9 +207,20 @@ impl Session {
     }
 
     pub(super) fn ack_missing(&mut self, core: &mut Core) {
+        self.give_up_ack(core, Cause::new(Fault::Network, Kind::SignallingTimeout));
+    }
+
+    /// No way led to the peer for a response. Without its 2xx there is no ACK and so no call; whatever else it misses,
+    /// it asks for again or gives up by itself.
+    pub fn undelivered(&mut self, core: &mut Core, tx: ServerId) {
+        if self.unacked.as_ref().is_some_and(|unacked| unacked.tx == tx) {
+            self.give_up_ack(core, Cause::new(Fault::Network, Kind::ConnectionLost));
+        }
+    }
+
+    fn give_up_ack(&mut self, core: &mut Core, cause: Cause) {
         self.unacked = None;
         self.stop_waiting_for_ack();
-        let cause = Cause::new(Fault::Network, Kind::SignallingTimeout);
         if self.state != State::Hanging {
             self.bye_reason = cause;
         }

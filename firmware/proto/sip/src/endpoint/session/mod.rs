@@ -21,7 +21,7 @@ mod outgoing;
 mod path;
 
 use super::client::{ClientId, Purpose};
-use super::core::{Core, Cue, Outcome};
+use super::core::{Core, Heard, Outcome};
 use super::flow::{Flow, Hop};
 use super::port::Outgoing;
 use super::server::ServerId;
@@ -209,6 +209,9 @@ impl Session {
             let response = core.answer(&request, 500);
             return core.respond(tx, &response);
         }
+        if self.peer_is_let_in() {
+            core.let_in(tx);
+        }
         self.path.follow(flow, &request);
         match (self.state, &request.method) {
             (State::Over, _) => self.refuse(core, tx, &request, 481),
@@ -235,16 +238,16 @@ impl Session {
     }
 
     /// Takes what came of a request it sent.
-    pub fn heard(&mut self, core: &mut Core, cue: Cue) {
-        if let Outcome::Response(response) = &cue.result
+    pub fn heard(&mut self, core: &mut Core, heard: Heard) {
+        if let Outcome::Response(response) = &heard.result
             && matches!(response.status, 401 | 407)
-            && self.prove(core, &cue, response)
+            && self.prove(core, &heard, response)
         {
             return;
         }
-        match (cue.purpose, cue.result) {
-            (Purpose::Invite, result) => self.invite_heard(core, cue.client, result),
-            (Purpose::Reinvite | Purpose::Update, result) => self.change_heard(core, cue.client, result),
+        match (heard.purpose, heard.result) {
+            (Purpose::Invite, result) => self.invite_heard(core, heard.client, result),
+            (Purpose::Reinvite | Purpose::Update, result) => self.change_heard(core, heard.client, result),
             (Purpose::Info, result) => self.info_heard(core, result),
             (Purpose::Bye, Outcome::Response(response)) if response.is_provisional() => {}
             (Purpose::Bye, _) => self.finish(core),
@@ -290,6 +293,20 @@ impl Session {
     fn tell_end(&mut self, core: &mut Core, cause: Cause) {
         self.tell(core, SessionEvent::Ended(cause));
         self.told_end = true;
+    }
+
+    /// Whether the peer is a party to the call by our own doing: we answered it, or made it. A caller that waits for
+    /// our answer is not, though its early dialog exists.
+    const fn peer_is_let_in(&self) -> bool {
+        match self.state {
+            State::Incoming | State::Over => false,
+            State::Answered
+            | State::Hanging
+            | State::Calling
+            | State::Cancelling
+            | State::Up
+            | State::Leaving => true,
+        }
     }
 
     const fn peer_fault(&self) -> Fault {
