@@ -1,6 +1,9 @@
 //! The SIP endpoint with its sockets: messages in, messages out, sessions told to the shard. Who is blocked (`domain::defence`) is dropped
 //! here, before anything is read of what it sends.
 
+#[cfg(test)]
+mod tests;
+
 use super::event::Event;
 use crate::alarms::Teller;
 use crate::net::batch::Receiver;
@@ -317,11 +320,11 @@ impl Dialer {
         let local: SocketAddr = stream.local_addr().ok()?;
         match target.transport {
             Transport::Udp => None,
-            Transport::Tcp => self.connections.adopt(stream, Transport::Tcp, local, target.remote),
+            Transport::Tcp => self.connections.adopt(stream, Transport::Tcp, local, target.remote).await,
             Transport::Tls => {
                 let name = rustls_pki_types::ServerName::try_from(target.tls_name).ok()?;
                 let stream = self.tls.connect(name, stream).await.ok()?;
-                self.connections.adopt(stream, Transport::Tls, local, target.remote)
+                self.connections.adopt(stream, Transport::Tls, local, target.remote).await
             }
         }
     }

@@ -120,12 +120,12 @@ impl Connections {
         match tls {
             None => {
                 let flow = self.name(Transport::Tcp, local, remote);
-                self.pump(stream, flow, seat).await;
+                self.take(stream, flow, seat).await;
             }
             Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
                 Ok(Ok(stream)) => {
                     let flow = self.name(Transport::Tls, local, remote);
-                    self.pump(stream, flow, seat).await;
+                    self.take(stream, flow, seat).await;
                 }
                 Ok(Err(error)) => debug!(%remote, %error, "TLS handshake failed"),
                 Err(_) => debug!(%remote, "TLS handshake took too long"),
@@ -133,9 +133,9 @@ impl Connections {
         }
     }
 
-    /// Opens a connection of our own over an established stream and returns its flow; `None` if there is no room.
-    #[must_use]
-    pub fn adopt<S>(
+    /// Opens a connection of our own over an established stream and returns its flow; `None` if there is no room. It is
+    /// told of before it is returned: whoever hears of its flow afterwards and sends over it finds its writer.
+    pub async fn adopt<S>(
         &self,
         stream: S,
         transport: Transport,
@@ -148,8 +148,9 @@ impl Connections {
         let permit = Arc::clone(&self.room).try_acquire_owned().ok()?;
         let seat = self.peers.seat(remote.ip(), permit)?;
         let flow = self.name(transport, local, remote);
+        let writes = self.open(flow).await?;
         let this = self.clone();
-        tokio::task::spawn_local(async move { this.pump(stream, flow, seat).await });
+        tokio::task::spawn_local(async move { this.pump(stream, flow, seat, writes).await });
         Some(flow)
     }
 
@@ -157,15 +158,28 @@ impl Connections {
         Flow { transport, local, remote, connection: self.next.fetch_add(1, Ordering::Relaxed) }
     }
 
-    /// Tells of a connection, carries its messages, closes it and tells of its end.
-    async fn pump<S>(self, mut stream: S, flow: Flow, seat: Seat)
+    /// Tells of a connection, and returns what is to be written to it; `None` if the shard is gone.
+    async fn open(&self, flow: Flow) -> Option<mpsc::Receiver<Bytes>> {
+        let (writer, writes) = mpsc::channel(WRITES);
+        self.events.send(Event::Opened(Connection { flow, writer })).await.ok()?;
+        Some(writes)
+    }
+
+    /// Tells of a connection and serves it to its end.
+    async fn take<S>(self, stream: S, flow: Flow, seat: Seat)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let (writer, writes) = mpsc::channel(WRITES);
-        if self.events.send(Event::Opened(Connection { flow, writer })).await.is_err() {
-            return;
+        if let Some(writes) = self.open(flow).await {
+            self.pump(stream, flow, seat, writes).await;
         }
+    }
+
+    /// Carries the messages of a connection that was told of, closes it and tells of its end.
+    async fn pump<S>(self, mut stream: S, flow: Flow, seat: Seat, writes: mpsc::Receiver<Bytes>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         if let Err(why) = self.carry(&mut stream, flow, writes).await {
             debug!(remote = %flow.remote, %why, "connection closed");
         }
