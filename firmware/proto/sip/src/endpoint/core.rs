@@ -5,7 +5,7 @@
 
 use super::client::{ClientEntry, ClientId, Purpose};
 use super::config::{Config, Counters};
-use super::flow::{Flow, Transport};
+use super::flow::{Flow, Target, Transport};
 use super::port::{Effect, Event, RouteId};
 use super::route::Journey;
 use super::server::{ServerEntry, ServerId};
@@ -26,6 +26,7 @@ use rand::{Rng, SeedableRng};
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{Hash, Hasher};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 /// The methods we take, for Allow.
@@ -102,8 +103,9 @@ pub(super) struct Core {
     pub dialogs: HashMap<DialogId, SessionId>,
     pub routes: HashMap<RouteId, Journey>,
     pub ways_back: HashMap<ServerId, WayBack>,
-    streams: HashMap<u64, Flow>,
-    streams_to: HashMap<(Transport, std::net::SocketAddr), Flow>,
+    /// Each stream that stands, and what is reached by it.
+    streams: HashMap<u64, Target>,
+    streams_to: HashMap<Target, Flow>,
     rng: ChaCha12Rng,
     last_id: u64,
     tag_key: u64,
@@ -211,22 +213,32 @@ impl Core {
         format!("{:016x}", hasher.finish())
     }
 
-    /// A stream connection stands.
-    pub fn stream_opened(&mut self, flow: Flow) {
-        let known = self.streams.contains_key(&flow.connection);
-        if flow.transport == Transport::Udp || known || self.streams.len() >= SIP_CONNECTIONS {
-            return;
+    /// A peer's stream connection stands.
+    pub fn stream_came(&mut self, flow: Flow) {
+        if flow.transport != Transport::Udp && !self.streams.contains_key(&flow.connection) {
+            // Who connects to us over TLS proves no name.
+            self.keep_stream(flow, reached(flow.transport, flow.remote, ""));
         }
-        self.streams.insert(flow.connection, flow);
-        self.streams_to.insert((flow.transport, flow.remote), flow);
+    }
+
+    /// A stream connection of our own stands, over TLS to somebody who has proven `name`.
+    pub fn stream_opened(&mut self, flow: Flow, name: &str) {
+        self.stream_closed(flow);
+        self.keep_stream(flow, reached(flow.transport, flow.remote, name));
+    }
+
+    fn keep_stream(&mut self, flow: Flow, reached: Target) {
+        if self.streams.len() < SIP_CONNECTIONS {
+            self.streams.insert(flow.connection, reached.clone());
+            self.streams_to.insert(reached, flow);
+        }
     }
 
     /// A stream connection is gone.
     pub fn stream_closed(&mut self, flow: Flow) {
-        self.streams.remove(&flow.connection);
-        let key = (flow.transport, flow.remote);
-        if self.streams_to.get(&key).is_some_and(|known| known.connection == flow.connection) {
-            self.streams_to.remove(&key);
+        let Some(reached) = self.streams.remove(&flow.connection) else { return };
+        if self.streams_to.get(&reached).is_some_and(|known| known.connection == flow.connection) {
+            self.streams_to.remove(&reached);
         }
     }
 
@@ -235,9 +247,9 @@ impl Core {
         flow.transport == Transport::Udp || self.streams.contains_key(&flow.connection)
     }
 
-    /// The stream that stands to `remote`.
-    pub fn stream_to(&self, transport: Transport, remote: std::net::SocketAddr) -> Option<Flow> {
-        self.streams_to.get(&(transport, remote)).copied()
+    /// The stream that stands to `target`; over TLS, one whose peer has proven its name.
+    pub fn stream_to(&self, target: &Target) -> Option<Flow> {
+        self.streams_to.get(&reached(target.transport, target.remote, &target.tls_name)).copied()
     }
 
     /// Nothing is open: no transaction, no dialog, no way being sought, and no timer but the registrar's.
@@ -253,6 +265,12 @@ impl Core {
             && self.ways_back.is_empty()
             && self.cues.is_empty()
     }
+}
+
+/// What a stream to `remote` reaches: over TCP whoever is there, over TLS whoever has proven `name`.
+fn reached(transport: Transport, remote: SocketAddr, name: &str) -> Target {
+    let tls_name = if transport == Transport::Tls { name.to_owned() } else { String::new() };
+    Target { transport, remote, tls_name }
 }
 
 /// Allow, as one line.

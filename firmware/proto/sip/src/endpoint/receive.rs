@@ -33,7 +33,7 @@ const KNOWN_EXTENSIONS: [&str; 2] = ["100rel", "timer"];
 
 impl Endpoint {
     pub(super) fn received(&mut self, flow: Flow, data: &[u8]) {
-        self.core.stream_opened(flow);
+        self.core.stream_came(flow);
         if data.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
             return;
         }

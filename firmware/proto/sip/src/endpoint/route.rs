@@ -37,6 +37,8 @@ pub(super) enum Parcel {
 #[derive(Debug)]
 pub(super) struct Journey {
     parcel: Parcel,
+    /// Where a connection is awaited to.
+    to: Option<Target>,
 }
 
 impl Core {
@@ -58,9 +60,9 @@ impl Core {
     /// Sends `parcel` to `target`, connecting if there is no connection.
     pub fn go(&mut self, parcel: Parcel, target: Target) {
         if target.transport != Transport::Udp {
-            return match self.stream_to(target.transport, target.remote) {
+            return match self.stream_to(&target) {
                 Some(flow) => self.arrive(parcel, flow),
-                None => self.ask(parcel, |id| Effect::Connect { id, target }),
+                None => self.connect(parcel, target),
             };
         }
         match self.config.listen_for(Transport::Udp, target.remote).map(|listen| listen.local) {
@@ -74,16 +76,21 @@ impl Core {
 
     /// Asks where `uri` leads.
     pub fn look_up(&mut self, parcel: Parcel, uri: Uri) {
-        self.ask(parcel, |id| Effect::Lookup { id, uri });
+        self.ask(Journey { parcel, to: None }, |id| Effect::Lookup { id, uri });
     }
 
-    fn ask(&mut self, parcel: Parcel, effect: impl FnOnce(RouteId) -> Effect) {
+    fn connect(&mut self, parcel: Parcel, target: Target) {
+        let to = Some(target.clone());
+        self.ask(Journey { parcel, to }, |id| Effect::Connect { id, target });
+    }
+
+    fn ask(&mut self, journey: Journey, effect: impl FnOnce(RouteId) -> Effect) {
         if self.routes.len() >= SIP_TRANSACTIONS {
-            return self.stranded(parcel);
+            return self.stranded(journey.parcel);
         }
         let id = RouteId(self.next_id());
         self.out.push(Output::Effect(effect(id)));
-        self.routes.insert(id, Journey { parcel });
+        self.routes.insert(id, journey);
         self.schedule.set(Wake::Route(id), Some(self.now + TRANSACTION_LIFE));
     }
 
@@ -103,10 +110,14 @@ impl Core {
 
     /// The answer to a connection attempt.
     pub fn connected(&mut self, id: RouteId, flow: Option<Flow>) {
+        let journey = self.take_journey(id);
         if let Some(flow) = flow {
-            self.stream_opened(flow);
+            match journey.as_ref().and_then(|journey| journey.to.as_ref()) {
+                Some(target) => self.stream_opened(flow, &target.tls_name),
+                None => self.stream_came(flow),
+            }
         }
-        let Some(journey) = self.take_journey(id) else { return };
+        let Some(journey) = journey else { return };
         match flow {
             Some(flow) => self.arrive(journey.parcel, flow),
             None => self.stranded(journey.parcel),

@@ -1,9 +1,9 @@
 //! Calls of ours to peers written by hand: early dialogs, PRACK, forks, refusals.
 
-use super::rig::{Lone, Side, sdp};
+use super::rig::{Lone, Side, request, sdp};
 use base::ids::SessionId;
 use base::{Cause, Fault, Kind};
-use sip::endpoint::{Effect, Event, Input, Outgoing, Target, Transport};
+use sip::endpoint::{Effect, Event, Flow, Input, Listen, Outgoing, Target, Transport};
 use sip::headers::NameAddr;
 use sip::locate;
 use sip::message::{Method, Request, Response};
@@ -237,4 +237,31 @@ fn responses_that_are_not_for_us_are_dropped() {
     reply(&mut lone, &doubled, 200, "one", &[], "v=0 answer\r\n");
     assert_eq!(lone.endpoint.counters().stray, 2);
     assert!(lone.session_events().is_empty());
+}
+
+#[test]
+fn a_tls_connection_carries_our_requests_only_to_the_name_it_has_proven() {
+    let mut lone = Lone::with(Transport::Tls, |config| {
+        let tcp = config.listen[1].clone();
+        config.listen.push(Listen { transport: Transport::Tls, ..tcp });
+    });
+    // given somebody who connects from the port that a server would listen at, and says something
+    lone.flow.remote = "203.0.113.1:5061".parse().unwrap();
+    lone.receive(&request("OPTIONS", "o", ""));
+    lone.effects.clear();
+    // when that server is called, then a connection of our own is asked for
+    call(&mut lone, "sips:room@first.example.com;maddr=203.0.113.1");
+    let Some(Effect::Connect { id, target }) = lone.effects.pop() else { panic!("no connection") };
+    let own = Flow { connection: 2, ..lone.flow };
+    lone.input(Input::Connected { id, flow: Some(own) });
+    assert!(matches!(lone.effects.pop(), Some(Effect::Send { flow, .. }) if flow == own));
+    // and it serves the next call of this name, and of no other, until it closes
+    call(&mut lone, "sips:other@first.example.com;maddr=203.0.113.1");
+    assert!(matches!(lone.effects.pop(), Some(Effect::Send { flow, .. }) if flow == own));
+    call(&mut lone, "sips:room@second.example.com;maddr=203.0.113.1");
+    assert!(matches!(lone.effects.pop(), Some(Effect::Connect { target: second, .. }) if second != target));
+    lone.input(Input::FlowClosed(own));
+    lone.effects.clear();
+    call(&mut lone, "sips:room@first.example.com;maddr=203.0.113.1");
+    assert!(matches!(lone.effects.pop(), Some(Effect::Connect { target: again, .. }) if again == target));
 }
