@@ -47,7 +47,7 @@ pub fn wrap_compiler(arguments: &[String]) -> Result<()> {
     std::process::exit(status.code().unwrap_or(1));
 }
 
-/// `fuzz [target] [--for 60s]`.
+/// `fuzz [target] [--for 60s]`, or `fuzz --build`.
 ///
 /// # Errors
 /// If a target finds a panic, too much memory or too long an input; the message names the file that shows it.
@@ -63,6 +63,7 @@ pub fn command(arguments: &[String]) -> Result<()> {
                     .parse()
                     .with_context(|| format!("--for {time}: not a time"))?;
             }
+            "--build" => return build(),
             name if TARGETS.contains(&name) => chosen.push(name.to_owned()),
             other => bail!("there is no fuzz target {other:?}; there are {}", TARGETS.join(", ")),
         }

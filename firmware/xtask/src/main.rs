@@ -22,7 +22,7 @@ cargo xtask <command>
                                 a minute of each fuzz target
   check                         format, lints, the structure of the house
   e2e [filter]                  only the end-to-end calls
-  fuzz [target] [--for 60s]     fuzz one target or all; without a target each gets the time
+  fuzz [target] [--for 60s]     fuzz one target or all; without a target each gets the time; --build only compiles them
   bench [filter]                measure against named peers; writes target/bench/latest.json
   prompts                       make the built-in prompts of the Virtual Reception anew, pictures and voices
   deny                          licences and sources of all dependencies (cargo-deny)
@@ -88,12 +88,13 @@ fn test(arguments: &[String]) -> Result<()> {
         .args(["run", "--workspace", "--exclude", "e2e", "--no-tests", "pass"])
         .args(arguments)
         .run()?;
-    // Calls leave a processor time while they wait for something: the box's programs are compiled in it.
-    let image = arguments.is_empty().then(|| Beside::start(&["image", "qemu-x86_64"])).transpose()?;
+    // Calls leave a processor time while they wait for something: what comes after them is compiled in it.
+    let later = ["image qemu-x86_64", "fuzz --build"];
+    let beside = arguments.is_empty().then(|| Beside::start(&later)).transpose()?;
     e2e(arguments)?;
-    if let Some(image) = image {
+    if let Some(beside) = beside {
         yocto::test()?;
-        image.finish()?;
+        beside.finish()?;
         rig::command(&["qemu", "smoke"].map(str::to_owned))?;
         fuzz::command(&[])?;
     }

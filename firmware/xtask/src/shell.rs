@@ -132,16 +132,20 @@ pub struct Beside {
 }
 
 impl Beside {
-    /// Starts `cargo xtask <words>`.
+    /// Starts `cargo xtask <words>`, one after the other.
     ///
     /// # Errors
     /// If it cannot be started.
-    pub fn start(words: &[&str]) -> Result<Self> {
-        let (line, said) = (format!("cargo xtask {}", words.join(" ")), target().join("beside.log"));
-        eprintln!("+ {line} &   (what it says is in {})", said.display());
+    pub fn start(commands: &[&str]) -> Result<Self> {
+        let after = |program: &str| {
+            commands.iter().map(|words| format!("{program} {words}")).collect::<Vec<_>>().join(" && ")
+        };
+        let (line, said) = (after("cargo xtask"), target().join("beside.log"));
+        eprintln!("+ ({line}) &   (what it says is in {})", said.display());
         let log = std::fs::File::create(&said).with_context(|| format!("cannot make {}", said.display()))?;
         let mut command = Command::new("chrt");
-        command.args(["--idle", "0"]).arg(std::env::current_exe().context("where am I")?).args(words);
+        command.args(["--idle", "0", "sh", "-c", &after("\"$0\"")]);
+        command.arg(std::env::current_exe().context("where am I")?);
         command.current_dir(root()).stdout(log.try_clone()?).stderr(log).process_group(0);
         let child = command.spawn().with_context(|| format!("cannot start `{line}`"))?;
         Ok(Self { line, child, said })
