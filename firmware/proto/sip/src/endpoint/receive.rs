@@ -83,7 +83,7 @@ impl Endpoint {
             (Method::Ack, None) => self.ack(&request),
             (_, Some(id)) => {
                 self.core.counters.retransmissions_in += 1;
-                self.core.step_server(id, ServerInput::Request);
+                self.core.came_again(id, flow);
             }
             (_, None) if !self.core.has_room() => self.no_room(flow, &via, &request),
             (Method::Cancel, None) => {

@@ -214,8 +214,24 @@ impl Core {
         }
     }
 
+    /// The request came again. If its response still seeks a way, it goes over a new connection of the same peer.
+    pub fn came_again(&mut self, id: ServerId, flow: Flow) {
+        let same_peer = |entry: &ServerEntry| {
+            entry.flow.transport == flow.transport && entry.flow.remote.ip() == flow.remote.ip()
+        };
+        if self.ways_back.contains_key(&id) && self.servers.get(&id).is_some_and(same_peer) {
+            self.way_back_found(id, flow);
+        } else {
+            self.step_server(id, ServerInput::Request);
+        }
+    }
+
     /// A way was found: the response goes out, and those that follow it.
     pub fn way_back_found(&mut self, id: ServerId, flow: Flow) {
+        // The peer may have come back by itself meanwhile.
+        if !self.ways_back.contains_key(&id) {
+            return;
+        }
         let Some(entry) = self.servers.get_mut(&id) else { return };
         entry.flow = flow;
         self.deliver(id);

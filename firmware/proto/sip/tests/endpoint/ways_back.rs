@@ -244,6 +244,26 @@ fn a_200_that_was_sent_before_its_connection_closed_is_repeated_over_a_new_one()
 }
 
 #[test]
+fn who_asks_again_over_a_new_connection_meanwhile_is_answered_over_that() {
+    let (mut lone, id) = cut_off(Transport::Tcp, "SIP/2.0/TCP 198.51.100.9:5060");
+    accept(&mut lone, id);
+    let (route, target) = connect(&mut lone);
+    // when a stranger asks, then it is answered nothing
+    let own = Flow { remote: "198.51.100.9:40000".parse().unwrap(), connection: 2, ..lone.flow };
+    lone.flow = Flow { remote: "203.0.113.66:40000".parse().unwrap(), connection: 3, ..own };
+    lone.receive(&invite("SIP/2.0/TCP 198.51.100.9:5060"));
+    assert_eq!(sent(&mut lone), []);
+    // when the peer does, then it has its answer, and what is found later takes nothing of it away
+    lone.flow = own;
+    lone.receive(&invite("SIP/2.0/TCP 198.51.100.9:5060"));
+    assert_eq!(sent(&mut lone), [(own, 200)]);
+    let late = Flow { remote: target.remote, connection: 4, ..own };
+    lone.input(Input::Connected { id: route, flow: Some(late) });
+    lone.run(SECOND);
+    assert_eq!(sent(&mut lone), [(own, 200)]);
+}
+
+#[test]
 fn when_every_way_fails_the_call_ends_at_once_and_is_told_why() {
     let (mut lone, id) = cut_off(Transport::Tcp, "SIP/2.0/TCP proxy.example.com");
     accept(&mut lone, id);
