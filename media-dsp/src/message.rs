@@ -380,8 +380,10 @@ pub enum Report {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Stats {
     /// Each source there is.
+    #[serde(deserialize_with = "wire::few")]
     pub sources: Vec<SourceStats>,
     /// Each sink there is.
+    #[serde(deserialize_with = "wire::few")]
     pub sinks: Vec<SinkStats>,
     /// Frames for sources that are not there.
     pub stray: u64,

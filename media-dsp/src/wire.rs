@@ -7,16 +7,18 @@
 //! Both ends are one build of one program, so nothing says which version this is. A worker eats what strangers send, so what it
 //! tells is read as a stranger's: [`Reader`] takes no message that is too long or that holds what can't be.
 
+use crate::message::{Command, MAX_SINKS, MAX_SOURCES, Report};
 use crate::queue::Item;
-use crate::{Command, Report};
 use base::{Codec, EncodedFrame, MediaTime, Size, limits};
 use bytes::Bytes;
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
-/// Longest message: a still picture of 1920x1088, or a picture of the most bytes there may be, and a little.
+/// Longest message: a command with a still picture of 1920x1088 or a minute's clip.
 pub const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+/// Longest report: an encoded picture of the most bytes there may be, or figures of all that there may be.
+const MAX_REPORT: usize = limits::VIDEO_FRAME_BYTES + 256 * 1024;
 /// Longest text in a report.
 const MAX_WORDS: usize = 4096;
 /// What is kept to read into, and grown for a longer message only.
@@ -24,16 +26,24 @@ const ROOM: usize = 64 * 1024;
 const LENGTH: usize = 4;
 
 /// What crosses.
-pub trait Message: Item + Serialize + DeserializeOwned {}
+pub trait Message: Item + Serialize + DeserializeOwned {
+    /// The longest that is read, in bytes.
+    const MAX: usize;
+}
 
-impl Message for Command {}
-impl Message for Report {}
+impl Message for Command {
+    const MAX: usize = MAX_MESSAGE;
+}
+
+impl Message for Report {
+    const MAX: usize = MAX_REPORT;
+}
 
 /// Why what was read is no message.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Malformed {
     /// Longer than any may be.
-    #[error("a message of {0} bytes, and the longest is {MAX_MESSAGE}")]
+    #[error("a message of {0} bytes, and none is so long")]
     Length(usize),
     /// Not in its form, or with something in it that can't be.
     #[error("a message of {0} bytes that can't be read: {1}")]
@@ -49,7 +59,7 @@ pub fn write<T: Message>(message: &T, out: &mut Vec<u8>) -> Result<(), Malformed
     out.extend([0; LENGTH]);
     let written = postcard::to_io(message, &mut *out).map(|out| out.len() - begin - LENGTH);
     match written {
-        Ok(length @ 0..=MAX_MESSAGE) => {
+        Ok(length) if length <= T::MAX => {
             out[begin..begin + LENGTH].copy_from_slice(&(length as u32).to_le_bytes());
             Ok(())
         }
@@ -108,7 +118,7 @@ impl Reader {
     /// [`Malformed`]; what follows can't be read either.
     pub fn message<T: Message>(&mut self) -> Result<Option<T>, Malformed> {
         let Some(length) = self.length() else { return Ok(None) };
-        if length > MAX_MESSAGE {
+        if length > T::MAX {
             return Err(Malformed::Length(length));
         }
         let begin = self.begin + LENGTH;
@@ -187,13 +197,22 @@ pub(crate) fn key<'de, D: Deserializer<'de>>(from: D) -> Result<char, D::Error> 
     Ok(key)
 }
 
-/// What is told in words, and not at any length.
+/// Figures of as many as there may be.
+pub(crate) fn few<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    let figures = Vec::deserialize(from)?;
+    if figures.len() > MAX_SOURCES.max(MAX_SINKS) {
+        return Err(D::Error::custom(format_args!("figures of {}", figures.len())));
+    }
+    Ok(figures)
+}
+
+/// What is told in words, in one line and not at any length.
 pub(crate) fn words<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let words = String::deserialize(from)?;
     if words.len() > MAX_WORDS {
         return Err(D::Error::custom(format_args!("{} bytes of words", words.len())));
     }
-    Ok(words)
+    Ok(words.replace(char::is_control, " "))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -96,27 +96,48 @@ impl Service {
         }
     }
 
+    fn threads(&self) -> Vec<PathBuf> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
+        threads.flatten().map(|entry| entry.path()).collect()
+    }
+
     /// The thread of this name.
     fn thread(&self, name: &str) -> Pid {
-        let is = |path: &Path| {
-            std::fs::read_to_string(path.join("comm")).is_ok_and(|comm| comm.trim_end() == name)
-        };
-        let find = || {
-            let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
-            threads.flatten().map(|entry| entry.path()).find(|path| is(path))
-        };
-        // A thread names itself as its first deed, which on a busy machine may be after the daemon is ready.
-        let deadline = Instant::now() + PATIENCE;
-        let found = loop {
-            match find() {
-                Some(found) => break found,
-                None => assert!(Instant::now() < deadline, "no thread {name}"),
-            }
-            std::thread::yield_now();
-        };
-        let number = found.file_name().and_then(|number| number.to_str()?.parse().ok());
-        Pid::from_raw(number.expect("a number"))
+        named(name, || self.threads())
     }
+
+    /// The worker's process of this name.
+    fn worker(&self, name: &str) -> Pid {
+        named(name, || {
+            let children = self
+                .threads()
+                .into_iter()
+                .filter_map(|path| std::fs::read_to_string(path.join("children")).ok());
+            let children: Vec<String> = children.collect();
+            children
+                .iter()
+                .flat_map(|text| text.split_whitespace())
+                .map(|pid| Path::new("/proc").join(pid))
+                .collect()
+        })
+    }
+}
+
+/// The one among these of this name. Threads and workers name themselves as their first deed, which on a busy machine may be after the
+/// daemon is ready.
+fn named(name: &str, all: impl Fn() -> Vec<PathBuf>) -> Pid {
+    let is =
+        |path: &PathBuf| std::fs::read_to_string(path.join("comm")).is_ok_and(|comm| comm.trim_end() == name);
+    let deadline = Instant::now() + PATIENCE;
+    let found = loop {
+        match all().into_iter().find(is) {
+            Some(found) => break found,
+            None => assert!(Instant::now() < deadline, "no {name}"),
+        }
+        std::thread::yield_now();
+    };
+    let number = found.file_name().and_then(|number| number.to_str()?.parse().ok());
+    Pid::from_raw(number.expect("a number"))
 }
 
 #[test]
@@ -133,8 +154,6 @@ fn it_says_when_it_takes_calls_and_is_fed_while_it_lives() {
 fn any_one_thread_that_stands_still_is_named_and_the_daemon_is_fed_no_longer_until_it_goes_on() {
     for (thread, part) in [
         ("shard-1", "shard-1"),
-        ("sound", "sound"),
-        ("pictures-1", "pictures-1"),
         // The first thread turns the control socket.
         ("gatewayd", "control"),
     ] {
@@ -149,6 +168,21 @@ fn any_one_thread_that_stands_still_is_named_and_the_daemon_is_fed_no_longer_unt
         ptrace::detach(held, None).expect("let go");
         service.logs(&format!("{part} is back"));
         service.hears("WATCHDOG=1");
+    }
+}
+
+/// Each media worker is a process of its own.
+#[test]
+fn a_worker_that_stands_still_is_named_and_replaced_and_the_daemon_is_fed_on() {
+    for name in ["sound", "pictures-1"] {
+        let service = Service::start();
+        service.hears("READY=1");
+        service.hears("WATCHDOG=1");
+        kill(service.worker(name), Signal::SIGSTOP).expect("it is there");
+        service.logs(&format!("{name} shows no life for"));
+        service.logs("nothing was heard of it for");
+        service.logs(&format!("{name} is back"));
+        (0..3).for_each(|_| service.hears("WATCHDOG=1"));
     }
 }
 

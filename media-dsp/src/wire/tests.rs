@@ -1,3 +1,5 @@
+//! Everything goes there and back, and what a worker can't mean is not taken.
+
 use super::*;
 use crate::{
     Clip, Fit, Layer, Listening, Mix, Opening, PictureSink, Rect, SinkId, SinkStats, SourceId, SourceKind,
@@ -150,8 +152,14 @@ fn what_a_worker_can_not_mean_is_not_taken() {
     assert!(refused(Report::Key { source, key: '\n' }), "no key");
     assert!(refused(Report::Frame { sink: SinkId(1), frame: frame(limits::VIDEO_FRAME_BYTES + 1) }));
     assert!(refused(Report::Died { why: "x".repeat(MAX_WORDS + 1) }));
-    let long = (MAX_MESSAGE as u32 + 1).to_le_bytes();
-    assert_eq!(read::<Report>(&long, 4), Err(Malformed::Length(MAX_MESSAGE + 1)));
+    let long = (MAX_REPORT as u32 + 1).to_le_bytes();
+    assert_eq!(read::<Report>(&long, 4), Err(Malformed::Length(MAX_REPORT + 1)));
+    let Report::Stats(Stats { sources, .. }) = reports().swap_remove(6) else { panic!("no figures") };
+    let sources = vec![sources[0]; MAX_SOURCES + 1];
+    assert!(refused(Report::Stats(Stats { sources, ..Stats::default() })), "more than there can be");
+    let why = "two\nlines, \u{1b}[31mred".to_owned();
+    let told = read::<Report>(&written(&[Report::Died { why }]), 100);
+    assert_eq!(told, Ok(vec![Report::Died { why: "two lines,  [31mred".into() }]));
     let mut behind = written(&[Report::Alive]);
     behind[0] += 1;
     behind.push(0);

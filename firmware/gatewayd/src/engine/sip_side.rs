@@ -115,6 +115,12 @@ impl SipSide {
         token.0 < self.udp.len() as u64
     }
 
+    /// Whether this connection stands and may be written to.
+    #[must_use]
+    pub fn is_connected(&self, flow: Flow) -> bool {
+        self.writers.contains_key(&flow)
+    }
+
     /// When the endpoint wants to be turned next.
     #[must_use]
     pub const fn wake(&self) -> Option<Instant> {

@@ -3,6 +3,7 @@
 //! | what | is |
 //! |---|---|
 //! | files, sockets, programs, other processes | out of reach: the kernel refuses the calls (seccomp) |
+//! | signals | to itself alone |
 //! | descriptors | its pipe and the daemon's standard error; what else was left open is closed, and no more can be had |
 //! | memory that is written | never run as code |
 //! | its own memory | in no core dump, and no other process of this user may look into it |
@@ -40,8 +41,6 @@ const DESCRIPTORS: RawFd = 4;
 const NEEDED: &[libc::c_long] = &[
     libc::SYS_read,
     libc::SYS_write,
-    libc::SYS_recvfrom,
-    libc::SYS_sendto,
     libc::SYS_ppoll,
     libc::SYS_close,
     libc::SYS_brk,
@@ -50,13 +49,13 @@ const NEEDED: &[libc::c_long] = &[
     libc::SYS_madvise,
     libc::SYS_futex,
     libc::SYS_clock_gettime,
+    libc::SYS_gettimeofday,
     libc::SYS_clock_nanosleep,
     libc::SYS_nanosleep,
     libc::SYS_sched_yield,
     libc::SYS_getrandom,
     libc::SYS_getpid,
     libc::SYS_gettid,
-    libc::SYS_tgkill,
     libc::SYS_rt_sigaction,
     libc::SYS_rt_sigprocmask,
     libc::SYS_rt_sigreturn,
@@ -65,8 +64,6 @@ const NEEDED: &[libc::c_long] = &[
     libc::SYS_exit,
     libc::SYS_exit_group,
 ];
-/// What it calls with memory that must not become code; the protection is the third argument of each.
-const MAPPING: &[libc::c_long] = &[libc::SYS_mmap, libc::SYS_mprotect];
 /// What nothing in a worker calls unless somebody else's code runs in it. All else that is not needed is refused, and may be tried: a
 /// library that asks how many processors there are does without an answer.
 const HOSTILE: &[libc::c_long] = &[
@@ -143,10 +140,19 @@ fn hostile_calls() -> Result<BpfProgram> {
 /// Refuses all but what is needed.
 fn other_calls() -> Result<BpfProgram> {
     let mut rules: BTreeMap<_, _> = NEEDED.iter().map(|call| (*call, vec![])).collect();
-    let no_code =
-        SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64), 0)?;
-    for call in MAPPING {
-        rules.insert(*call, vec![SeccompRule::new(vec![no_code.clone()])?]);
+    let is_code = SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64);
+    for (call, argument, comparison, value) in [
+        // Memory that is written does not become code.
+        (libc::SYS_mmap, 2, is_code.clone(), 0),
+        (libc::SYS_mprotect, 2, is_code, 0),
+        // An abort is a signal to itself; what else runs as this user is the daemon and its other workers.
+        (libc::SYS_tgkill, 0, SeccompCmpOp::Eq, u64::from(std::process::id())),
+        // The pipe, as std reads and writes it, and none of what else a socket can be asked for.
+        (libc::SYS_recvfrom, 3, SeccompCmpOp::Eq, 0),
+        (libc::SYS_sendto, 3, SeccompCmpOp::Eq, libc::MSG_NOSIGNAL as u64),
+    ] {
+        let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, comparison, value)?;
+        rules.insert(call, vec![SeccompRule::new(vec![condition])?]);
     }
     filter(rules, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)
 }

@@ -1,7 +1,7 @@
 //! One worker, restarted when it dies.
 
 use super::process::Process;
-use crate::net::poller::{Registry, Token};
+use crate::net::poller::{Ready, Registry, Token};
 use base::machine::earliest;
 use base::{Pulse, limits};
 use media_dsp::{Command, Report, Stats, WorkerHandle};
@@ -88,8 +88,24 @@ impl Worker {
     fn try_recv(&mut self, pulse: &Pulse) -> Option<Report> {
         match self {
             Self::Thread(thread) => thread.try_recv(),
-            // Nobody but the engine sees that a process lives.
-            Self::Process(process) => process.try_recv().inspect(|_| pulse.beat()),
+            // Nobody but the engine sees that a process lives; that it died is not its own word.
+            Self::Process(process) => process.try_recv().inspect(|report| {
+                if !matches!(report, Report::Died { .. }) {
+                    pulse.beat();
+                }
+            }),
+        }
+    }
+
+    fn ready(&mut self, ready: Ready) {
+        // A thread has no socket.
+        if let Self::Process(process) = self {
+            if ready.readable {
+                process.told();
+            }
+            if ready.writable {
+                process.call();
+            }
         }
     }
 
@@ -206,11 +222,17 @@ impl Lane {
         }
     }
 
-    /// Has the worker look at all that it was given; one that has room for more now is given what waits.
-    pub fn call(&mut self) {
+    fn call(&mut self) {
         self.uncalled = Uncalled::default();
         if let Some(worker) = &mut self.worker {
             worker.call();
+        }
+    }
+
+    /// Its process's pipe is ready for this: what there is room for goes, and what came is for [`report`](Self::report).
+    pub fn ready(&mut self, ready: Ready) {
+        if let Some(worker) = &mut self.worker {
+            worker.ready(ready);
         }
     }
 
@@ -244,8 +266,8 @@ impl Lane {
         self.next
     }
 
-    /// Starts another in place of a dead worker, if it is time; true if it was, and is to be told everything. Where none can be had the
-    /// lane stays empty and shows no life, so that the daemon's keeper has it started anew.
+    /// Starts another in place of a dead worker, if it is time; true if it was, and is to be told everything. Where none can be had it is
+    /// tried again, and meanwhile the lane shows no life, so that the daemon's keeper has the last word.
     pub fn replace(&mut self, now: Instant) -> bool {
         if self.next.is_none_or(|next| now < next) {
             return false;
@@ -253,7 +275,10 @@ impl Lane {
         self.next = None;
         match Worker::start(&self.name, self.epoch, &self.pulse, &self.place) {
             Ok(worker) => self.worker = Some(worker),
-            Err(error) => error!(%error, worker = self.name, "a media worker can't be started"),
+            Err(error) => {
+                error!(%error, worker = self.name, "a media worker can't be started");
+                self.next = Some(self.deaths.another(now));
+            }
         }
         self.worker.is_some()
     }

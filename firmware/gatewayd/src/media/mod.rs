@@ -28,7 +28,7 @@ use base::{EncodedFrame, Pulse};
 use domain::media::{MediaPlan, Side};
 use domain::status::Picture;
 use lane::Lane;
-use media_dsp::{Command, Report, SinkId, Step};
+use media_dsp::{Command, Report, SinkId, SourceId, Step};
 use prompts::Prompts;
 use shown::Shown;
 use sources::Sources;
@@ -44,8 +44,10 @@ pub type Place = (CallId, Side, StreamId);
 pub struct LaneId(usize);
 
 const SOUND: LaneId = LaneId(0);
-/// Most reports read from one worker at once: one that somebody took over may tell without end.
-const REPORTS: usize = 1024;
+/// How much is read from one worker at once, in bytes of frames, and how much a report counts besides: one that somebody took over may tell
+/// without end.
+const AT_ONCE: usize = 4 * 1024 * 1024;
+const REPORT: usize = 4 * 1024;
 /// The first worker's token; media sockets' are far above, the endpoint's far below.
 const TOKENS: u64 = 1 << 15;
 
@@ -207,16 +209,10 @@ impl Plane {
         self.replace(now);
     }
 
-    /// Whether this is a worker's token, which is then given what there is room for now. What it told is for [`poll`](Self::poll).
+    /// Whether this is a worker's token. Its pipe is then written to as far as it has room; what it told is for [`poll`](Self::poll).
     pub fn ready(&mut self, ready: Ready) -> bool {
         let lane = self.lanes.iter_mut().find(|lane| lane.token() == ready.token);
-        if ready.writable
-            && let Some(lane) = lane
-        {
-            lane.call();
-            return true;
-        }
-        lane.is_some()
+        lane.map(|lane| lane.ready(ready)).is_some()
     }
 
     /// When it wants to be [`call`](Self::call)ed next.
@@ -239,14 +235,14 @@ impl Plane {
         let mut more = false;
         self.sources.asking().for_each(|place| tell(PlaneEvent::KeyframeNeeded(place)));
         for index in 0..self.lanes.len() {
-            let mut left = REPORTS;
-            while left > 0
+            let mut read = 0;
+            while read < AT_ONCE
                 && let Some(report) = self.lanes[index].report()
             {
+                read += REPORT + if let Report::Frame { frame, .. } = &report { frame.data.len() } else { 0 };
                 self.take(now, LaneId(index), report, &mut tell);
-                left -= 1;
             }
-            more |= left == 0;
+            more |= read >= AT_ONCE;
         }
         self.replace(now);
         more
@@ -287,24 +283,28 @@ impl Plane {
         }
     }
 
+    /// A worker speaks for what it was given, and for nothing of another's.
     fn take(&mut self, now: Instant, lane: LaneId, report: Report, tell: &mut impl FnMut(PlaneEvent)) {
+        let place_of =
+            |sink: SinkId| self.sinks.get(&sink).filter(|sink| sink.lane == lane).map(|sink| sink.place);
+        let leader = |source: SourceId| self.sources.leader_in(lane, source);
         match report {
             Report::Frame { sink, frame } => {
-                if let Some(sink) = self.sinks.get(&sink) {
-                    tell(PlaneEvent::Frame(sink.place, frame));
+                if let Some(place) = place_of(sink) {
+                    tell(PlaneEvent::Frame(place, frame));
                 }
             }
             Report::KeyframeNeeded { source } => {
-                if let Some(place) = self.sources.leader(source) {
+                if let Some(place) = leader(source) {
                     tell(PlaneEvent::KeyframeNeeded(place));
                 }
             }
             Report::Key { source, key } => {
-                if let Some(place) = self.sources.leader(source) {
+                if let Some(place) = leader(source) {
                     tell(PlaneEvent::Key(place, key));
                 }
             }
-            Report::Played { source } => {
+            Report::Played { source } if lane == SOUND => {
                 let said = |(call, prompt): (CallId, &Shown)| {
                     prompt.voice.filter(|(_, voice)| *voice == source).map(|(number, _)| (call, number))
                 };
@@ -312,11 +312,11 @@ impl Plane {
                     tell(PlaneEvent::Said(call, number));
                 }
             }
+            Report::Played { .. } => {}
             Report::Level { .. } | Report::Picture { .. } | Report::Alive => {}
             Report::Stats(stats) => self.lanes[lane.0].stats = stats,
             Report::Failed { sink, source, why } => {
-                let call = sink.and_then(|sink| Some(self.sinks.get(&sink)?.place.0));
-                let call = call.or_else(|| Some(self.sources.leader(source?)?.0));
+                let call = sink.and_then(place_of).or_else(|| leader(source?)).map(|place| place.0);
                 tell(PlaneEvent::Failed(call, why));
             }
             Report::Died { why } => {

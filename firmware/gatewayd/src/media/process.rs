@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  start ─▶ at work ─┬─ its end of the pipe is closed, or says what can't be ──┐
-//!                    └─ it is silent for SILENT ─▶ killed ─────────────────────┴─▶ Report::Died, once ─▶ a new one is started
+//!                    └─ it is silent for SILENT, at first STARTS ─▶ killed ────┴─▶ Report::Died, once ─▶ a new one is started
 //! ```
 //! Codecs in C eat what strangers send. What takes over one of them has a process without files, network or anybody to ask
 //! ([`confined`](super::confined)); what crashes one costs its streams the time that a process takes to start and a key
@@ -25,6 +25,10 @@ const OURSELVES: &str = "/proc/self/exe";
 /// A worker shows that it lives twice a second; one that is silent for so long stands still, and is killed before whoever watches this
 /// daemon's vital parts gives all of it up.
 const SILENT: Duration = Duration::from_secs(3);
+/// How long it may take to come up.
+const STARTS: Duration = Duration::from_secs(10);
+/// Most steps in one message: it shows that it lives between messages.
+const STEPS: usize = 16;
 
 /// The engine's end.
 pub struct Process {
@@ -32,18 +36,23 @@ pub struct Process {
     pipe: Pipe<Command, Report>,
     watch: Watch,
     awaited: Awaited,
+    /// Something may be there to read.
+    told: bool,
     state: State,
+    /// How long it may be silent now.
+    patience: Duration,
     /// For how long nothing was heard, counted in looks: a pause of the engine's is none of the worker's.
     silent: Duration,
     looked: Instant,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     AtWork,
-    /// Nothing goes either way any more, and that is not told yet.
-    Broken,
-    Told,
+    /// It was killed for this, or ended by itself. It is over when its end of the pipe is closed, which comes after its memory is given
+    /// back: to wait for it is short then.
+    Ending(Option<String>),
+    Over,
 }
 
 impl Process {
@@ -53,6 +62,8 @@ impl Process {
     /// If no process, socket or clock can be had.
     pub fn start(name: &str, epoch: Instant, registry: &Registry, token: Token) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
+        let pipe = Pipe::new(ours)?;
+        let watch = registry.add(&pipe, token)?;
         let child = std::process::Command::new(OURSELVES)
             .arg0(format!("gatewayd: {name}"))
             .args([confined::ARGUMENT, name, &clock::to_monotonic(epoch)?.to_string()])
@@ -62,10 +73,9 @@ impl Process {
             // What ends the daemon from a terminal ends its workers when it has drained.
             .process_group(0)
             .spawn()?;
-        let pipe = Pipe::new(ours)?;
-        let watch = registry.add(&pipe, token)?;
-        let (awaited, state, silent) = (Awaited::Packets, State::AtWork, Duration::ZERO);
-        Ok(Self { child, pipe, watch, awaited, state, silent, looked: Instant::now() })
+        let (awaited, told, state) = (Awaited::Packets, false, State::AtWork);
+        let (patience, silent, looked) = (STARTS, Duration::ZERO, Instant::now());
+        Ok(Self { child, pipe, watch, awaited, told, state, patience, silent, looked })
     }
 
     /// Takes a command, which goes with the next [`call`](Self::call). False if the worker is dead, or does not come to its commands any more.
@@ -97,27 +107,52 @@ impl Process {
         }
     }
 
+    /// The kernel says that it told something.
+    pub fn told(&mut self) {
+        self.told = true;
+    }
+
     /// What it tells next.
     pub fn try_recv(&mut self) -> Option<Report> {
-        loop {
-            match self.state {
-                State::Told => return None,
-                State::Broken => return Some(self.died(None)),
-                State::AtWork => match self.pipe.take() {
-                    Ok(Some(report)) => {
-                        self.silent = Duration::ZERO;
-                        match report {
-                            // Its process is over when its end is closed.
-                            Report::Died { why } => return Some(self.died(Some(why))),
-                            report => return Some(report),
-                        }
-                    }
-                    Ok(None) => return None,
-                    Err(Broken::Closed) => self.state = State::Broken,
-                    Err(error) => return Some(self.died(Some(error.to_string()))),
-                },
+        while self.told && self.state == State::AtWork {
+            match self.pipe.take() {
+                Ok(Some(Report::Died { why })) => self.kill(why),
+                Ok(Some(report)) => {
+                    (self.silent, self.patience) = (Duration::ZERO, SILENT);
+                    return Some(self.with_dropped(report));
+                }
+                Ok(None) => self.told = false,
+                Err(Broken::Closed) => self.state = State::Ending(None),
+                Err(error) => self.kill(error.to_string()),
             }
         }
+        self.ended()
+    }
+
+    /// Its last report, once it is over.
+    fn ended(&mut self) -> Option<Report> {
+        let State::Ending(why) = &mut self.state else { return None };
+        if !std::mem::take(&mut self.told) || !self.pipe.discard() {
+            return None;
+        }
+        let why = why.take();
+        self.state = State::Over;
+        let status = self.end();
+        Some(Report::Died { why: why.unwrap_or(status) })
+    }
+
+    fn kill(&mut self, why: String) {
+        self.state = State::Ending(Some(why));
+        // What is over already can't be killed.
+        drop(self.child.kill());
+    }
+
+    /// It counts what it drops itself, and not what was dropped because it did not come to it.
+    fn with_dropped(&self, mut report: Report) -> Report {
+        if let Report::Stats(stats) = &mut report {
+            stats.dropped = stats.dropped.saturating_add(self.pipe.dropped());
+        }
+        report
     }
 
     /// Sees to it that a worker which stands still is ended.
@@ -125,19 +160,12 @@ impl Process {
         let since = now.saturating_duration_since(self.looked);
         self.looked = now;
         self.silent += since.min(worker::ROUND);
-        if self.silent >= SILENT && self.state == State::AtWork {
-            // It ends, and that is told as any other end of it.
-            drop(self.child.kill());
+        if self.silent >= self.patience && self.state == State::AtWork {
+            self.kill(format!("nothing was heard of it for {:?}", self.silent));
         }
     }
 
     /// Ends what is left of it, and says how it ended.
-    fn died(&mut self, why: Option<String>) -> Report {
-        self.state = State::Told;
-        let ended = self.end();
-        Report::Died { why: why.unwrap_or(ended) }
-    }
-
     fn end(&mut self) -> String {
         // What is over can't be killed; what is not has nothing to put in order.
         drop(self.child.kill());
@@ -151,14 +179,15 @@ impl Drop for Process {
     }
 }
 
-/// Steps in messages of their own where they carry pictures or sounds, so that none is too long; in their order.
+/// Steps in messages of a few, and of their own where they carry pictures or sounds, so that none is too long; in their order.
 fn in_messages(steps: Vec<Step>) -> impl Iterator<Item = Vec<Step>> {
     let heavy = |step: &Step| matches!(step, Step::Show { .. } | Step::Play { .. });
     let mut rest = steps.into_iter().peekable();
     std::iter::from_fn(move || {
         let first = rest.next()?;
         let mut message = vec![first];
-        while !heavy(&message[0])
+        while message.len() < STEPS
+            && !heavy(&message[0])
             && let Some(step) = rest.next_if(|step| !heavy(step))
         {
             message.push(step);
@@ -180,6 +209,9 @@ mod tests {
             (|n| Step::Show { source: SourceId(n), still: still() }, |n| Step::RemoveSource(SourceId(n)));
         let steps = vec![remove(1), remove(2), show(3), show(4), remove(5)];
         let messages: Vec<Vec<Step>> = in_messages(steps).collect();
+        let many: Vec<Step> = (0..40).map(remove).collect();
+        assert_eq!(in_messages(many.clone()).collect::<Vec<_>>().concat(), many);
+        assert!(in_messages(many).all(|message| message.len() <= STEPS));
         assert_eq!(messages, [vec![remove(1), remove(2)], vec![show(3)], vec![show(4)], vec![remove(5)]]);
     }
 }

@@ -225,9 +225,9 @@ impl Sources {
         self.by_place.get(&place).copied()
     }
 
-    /// The place whose frames are decoded.
-    pub fn leader(&self, source: SourceId) -> Option<Place> {
-        let source = self.sources.get(&source)?;
+    /// The place whose frames are decoded, if that is done in this lane.
+    pub fn leader_in(&self, lane: LaneId, source: SourceId) -> Option<Place> {
+        let source = self.sources.get(&source).filter(|source| source.lane == lane)?;
         source.feeders.get(source.leader).map(|feeder| feeder.place)
     }
 
@@ -313,7 +313,8 @@ mod tests {
             sources.feed(Instant::now(), place(1, 7), &mut frame(true)).is_none(),
             "the smaller copy is not decoded"
         );
-        assert_eq!(sources.leader(id), Some(place(2, 3)));
+        assert_eq!(sources.leader_in(LaneId(1), id), Some(place(2, 3)));
+        assert_eq!(sources.leader_in(LaneId(0), id), None, "no other worker speaks for it");
     }
 
     #[test]
@@ -347,7 +348,7 @@ mod tests {
         let (mut sources, id) = shared();
         sources.feed(Instant::now(), place(2, 3), &mut frame(true));
         assert_eq!(sources.release_all_but(CallId(2), &HashSet::new()), []);
-        assert_eq!(sources.leader(id), Some(place(1, 7)));
+        assert_eq!(sources.leader_in(LaneId(1), id), Some(place(1, 7)));
         assert_eq!(sources.release_all_but(CallId(1), &HashSet::new()), [(LaneId(1), id)]);
         assert_eq!(sources.len(), 0);
         assert!(sources.feed(Instant::now(), place(1, 7), &mut frame(true)).is_none());

@@ -211,6 +211,25 @@ fn voice(millis: u64) -> EncodedFrame {
 }
 
 #[test]
+fn a_worker_speaks_for_what_it_was_given_and_for_nothing_of_anothers() {
+    let mut rig = Rig::new(2);
+    rig.apply(1, plan(&[FACE]));
+    let (sink, owner, place) =
+        rig.plane.sinks.iter().map(|(id, sink)| (*id, sink.lane, sink.place)).min().expect("a sink");
+    let source = rig.plane.sources.of((CallId(1), Side::Caller, AUDIO)).expect("a source");
+    let (frame, now) = (rig.camera.shoot(), Instant::now());
+    for lane in (0..3).map(LaneId) {
+        let mut told = Vec::new();
+        let mut takes = |report| rig.plane.take(now, lane, report, &mut |event| told.push(event));
+        takes(Report::Frame { sink, frame: frame.clone() });
+        takes(Report::Key { source, key: '5' });
+        let of_sink = (lane == owner).then(|| PlaneEvent::Frame(place, frame.clone()));
+        let of_source = (lane == SOUND).then_some(PlaneEvent::Key((CallId(1), Side::Caller, AUDIO), '5'));
+        assert_eq!(told, of_sink.into_iter().chain(of_source).collect::<Vec<_>>(), "{lane:?}");
+    }
+}
+
+#[test]
 fn frames_come_out_at_the_place_they_were_made_for_in_its_codec() {
     let mut rig = Rig::new(2);
     rig.apply(1, plan(&[FACE]));

@@ -109,6 +109,19 @@ impl<O: Message, I: Message> Pipe<O, I> {
         }
     }
 
+    /// Reads and throws away what comes, until nothing more does; whether the other end is closed.
+    pub fn discard(&mut self) -> bool {
+        let mut scrap = [0; 4096];
+        loop {
+            match self.stream.read(&mut scrap) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return error.kind() != ErrorKind::WouldBlock,
+            }
+        }
+    }
+
     /// Another message is here already.
     pub fn is_ready(&self) -> bool {
         self.reader.is_ready()

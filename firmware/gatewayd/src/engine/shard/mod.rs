@@ -235,7 +235,11 @@ impl Shard {
                 self.told.extend(told);
             }
             Event::Resolved { id, targets } => self.endpoint(now, Input::Resolved { id, targets }),
-            Event::Connected { id, flow } => self.endpoint(now, Input::Connected { id, flow }),
+            Event::Connected { id, flow } => {
+                // One that was refused when it opened, or is closed already, leads nowhere.
+                let flow = flow.filter(|flow| self.parts.sip.is_connected(*flow));
+                self.endpoint(now, Input::Connected { id, flow });
+            }
             Event::Http { call, reply } => self.turn(now, call, Work::Http(reply)),
             Event::Wake => {}
             Event::Forgive(address) => {

@@ -34,6 +34,13 @@ fn inside() {
         "open a socket" => refused(std::net::UdpSocket::bind("127.0.0.1:0").expect_err("a socket")),
         "start a thread" => refused(std::thread::Builder::new().spawn(|| ()).expect_err("a thread")),
         "another descriptor" => refused(stdin().as_fd().try_clone_to_owned().expect_err("a descriptor")),
+        "signal its parent" => {
+            let parent = nix::unistd::getppid();
+            for signal in [Signal::SIGKILL, Signal::SIGSTOP, Signal::SIGUSR1] {
+                refused(nix::sys::signal::kill(parent, signal).expect_err("a signal").into());
+            }
+        }
+        "abort" => std::process::abort(),
         "run a program" => {
             let never = nix::unistd::execv(&target, &[&target]);
             unreachable!("{never:?}");
@@ -48,9 +55,15 @@ fn inside() {
 
 #[test]
 fn a_confined_process_computes_and_reaches_nothing_outside() {
-    for what in
-        ["work", "open a file", "write a file", "open a socket", "start a thread", "another descriptor"]
-    {
+    for what in [
+        "work",
+        "open a file",
+        "write a file",
+        "open a socket",
+        "start a thread",
+        "another descriptor",
+        "signal its parent",
+    ] {
         let output = attempt(what);
         let told = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && told.contains("1 passed"), "{what}: {output:?}");
@@ -63,4 +76,10 @@ fn a_confined_process_that_tries_what_only_an_intruder_does_is_ended_by_the_kern
         let output = attempt(what);
         assert_eq!(output.status.signal(), Some(Signal::SIGSYS as i32), "{what}: {output:?}");
     }
+}
+
+#[test]
+fn a_confined_process_can_end_itself() {
+    let output = attempt("abort");
+    assert_eq!(output.status.signal(), Some(Signal::SIGABRT as i32), "{output:?}");
 }
