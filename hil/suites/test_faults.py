@@ -79,7 +79,8 @@ def test_a_media_worker_that_crashes_is_replaced_by_another_as_confined_and_the_
 
     box.serial.until("another worker", PROCESS * SLOWER, lambda: worker(shell, "pictures-1") not in ("", before))
     status = shell.run(f"cat /proc/{worker(shell, 'pictures-1')}/status")
-    assert "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status, status
+    assert "Seccomp:\t2" in status, status
+    assert "NoNewPrivs:\t1" in status, status
     assert pid(shell, "gatewayd") == gateway
 
 
