@@ -31,6 +31,7 @@ pub const CRATES: &[(&str, Floor, &str)] = &[
     ("hal", Floor::Pure, "hal"),
     ("linux", Floor::Hal, "hal/linux"),
     ("flash", Floor::Pure, "hal/flash"),
+    ("flasher", Floor::Bin, "hal/flasher"),
     ("initrd", Floor::Hal, "hal/initrd"),
     ("init", Floor::Bin, "hal/init"),
     ("installer", Floor::Bin, "hal/installer"),
@@ -70,6 +71,7 @@ pub const EDGES: &[(&str, &str)] = &[
     ("linux", "hal"),
     // The digest of a claim code is made in one place.
     ("flash", "domain"),
+    ("flasher", "flash"),
     ("init", "initrd"),
     ("init", "hal"),
     ("init", "linux"),
@@ -149,6 +151,7 @@ pub const DOORS: &[(&str, &[&str], &str)] = &[
             "initrd",
             "init",
             "installer",
+            "flasher",
             "xtask",
             "floors",
             "meet-sim",

@@ -12,9 +12,9 @@ use super::kernel::Kernel;
 use super::mirror::Mirror;
 use super::packages::Lock;
 use super::{Release, programs, read_board};
+use crate::flash;
 use anyhow::{Context, Result};
 use board::{Guid, MiB, Role};
-use flash::order::{Order, TEMPLATE};
 use std::path::{Path, PathBuf};
 
 /// What a stick hangs on, and what is written by more than blocks, beside what the board's own disk needs.
@@ -43,15 +43,7 @@ pub struct Wish {
 /// If there is no image, the order is wrong, or a tool fails.
 pub fn make(name: &str, out: &Path, wish: &Wish) -> Result<()> {
     let (board, folder) = read_board(name)?;
-    let order = match &wish.order {
-        Some(file) => {
-            let text =
-                std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-            Order::parse(&text).with_context(|| format!("{} is wrong", file.display()))?;
-            text
-        }
-        None => TEMPLATE.to_owned(),
-    };
+    let order = flash::order(wish.order.as_deref())?;
     let (lock, mirror, release) = (Lock::read(&folder, name)?, Mirror::find()?, Release::now()?);
     let scratch = out.join("installer");
     drop(std::fs::remove_dir_all(&scratch));
