@@ -80,8 +80,11 @@ pub fn command(arguments: &[String]) -> Result<()> {
 
 fn build() -> Result<()> {
     let wrapper = std::env::current_exe().context("where am I")?;
+    let programs = TARGETS.iter().flat_map(|name| ["--bin".to_owned(), format!("fuzz-{name}")]);
+    // Among the whole workspace, so that dependencies have the features that they have for tests.
     Cargo::new("build")
-        .args(["-p", "fuzz", "--bins", "--features", "fuzzing"])
+        .args(["--workspace", "--features", "fuzz/fuzzing"])
+        .args(programs)
         .env("RUSTC_WORKSPACE_WRAPPER", wrapper)
         .env(WRAPPER, "1")
         .env("CARGO_TARGET_DIR", target())

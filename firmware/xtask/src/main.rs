@@ -11,7 +11,7 @@ mod setup;
 mod shell;
 mod yocto;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use shell::{Beside, Cargo};
 
 const HELP: &str = "\
@@ -74,7 +74,7 @@ fn main() -> Result<()> {
 
 fn run(arguments: &[String]) -> Result<()> {
     setup::install(&[setup::BUILD, setup::PEERS])?;
-    Cargo::new("build").args(["-p", "gatewayd", "-p", "console", "-p", "meet-sim", "-p", "e2e"]).run()?;
+    build_calls()?;
     shell::Program::built("demo").args(arguments).run()
 }
 
@@ -85,7 +85,7 @@ fn test(arguments: &[String]) -> Result<()> {
         check()?;
     }
     Cargo::new("nextest")
-        .args(["run", "--workspace", "--exclude", "e2e", "--no-tests", "pass"])
+        .args(["run", "--workspace", "-E", &format!("not ({CALLS})"), "--no-tests", "pass"])
         .args(arguments)
         .run()?;
     // Calls leave a processor time while they wait for something: what comes after them is compiled in it.
@@ -108,18 +108,43 @@ fn e2e(arguments: &[String]) -> Result<()> {
     setup::nextest()?;
     let pins = shell::root().join("tests/e2e/requirements.txt");
     setup::python("trying the API: schemathesis", &pins, &shell::target().join("e2e/python"))?;
-    Cargo::new("build").args(["-p", "gatewayd", "-p", "console", "-p", "meet-sim"]).run()?;
+    build_calls()?;
     Cargo::new("nextest")
-        .args(["run", "-p", "e2e", "--test-threads", "2", "--no-tests", "pass"])
+        .args(["run", "--workspace"])
+        .args(call_tests()?)
+        .args(["-E", CALLS, "--test-threads", "2", "--no-tests", "pass"])
         .args(arguments)
         .run()
+}
+
+/// The end-to-end tests, for nextest.
+const CALLS: &str = "package(e2e) & kind(test)";
+
+/// Builds the programs that end-to-end calls go through, and the tests that make these calls.
+///
+/// They are chosen among the whole workspace, as all that is built for tests: cargo unites the features of what it is asked for, tests' own
+/// included, and for another choice would build gatewayd and most of what it uses anew.
+fn build_calls() -> Result<()> {
+    let programs = ["gatewayd", "gantry", "meet-sim", "demo"].into_iter().flat_map(|name| ["--bin", name]);
+    Cargo::new("build").args(["--workspace"]).args(programs).args(call_tests()?).run()
+}
+
+/// How cargo is told of the end-to-end tests alone.
+fn call_tests() -> Result<Vec<String>> {
+    let folder = shell::root().join("tests/e2e/tests");
+    let files = std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut names: Vec<_> = files.flatten().map(|file| file.path()).collect();
+    names.retain(|file| file.extension().is_some_and(|is| is == "rs"));
+    names.sort();
+    let stems = names.iter().filter_map(|file| file.file_stem()?.to_str());
+    Ok(stems.flat_map(|name| ["--test".to_owned(), name.to_owned()]).collect())
 }
 
 fn check() -> Result<()> {
     setup::install(&[setup::BUILD])?;
     Cargo::new("fmt").args(["--all", "--check"]).run()?;
     Cargo::new("clippy").args(["--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]).run()?;
-    Cargo::new("test").args(["--quiet", "-p", "floors"]).run()
+    Cargo::new("test").args(["--quiet", "--workspace", "--test", "house"]).run()
 }
 
 fn prompts() -> Result<()> {
