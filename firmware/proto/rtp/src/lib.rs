@@ -25,6 +25,7 @@ pub mod reorder;
 pub mod rtcp;
 pub mod session;
 pub mod srtp;
+pub mod throttle;
 
 pub use jitter::{JitterBuffer, Playout};
 pub use latch::Latch;
@@ -35,3 +36,4 @@ pub use session::config::{
 };
 pub use session::{Incoming, RtpOutput, RtpSession, RtpStats};
 pub use srtp::{CryptoAttribute, CryptoSuite, SrtpError, SrtpKeys};
+pub use throttle::Throttle;

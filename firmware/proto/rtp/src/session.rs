@@ -236,6 +236,9 @@ impl RtpSession {
     pub fn timeout(&mut self, now: Instant, mut sink: impl FnMut(RtpOutput)) -> Option<Instant> {
         self.receive_due(now, &mut sink);
         self.send_due(now, &mut sink);
+        if self.asked.due(now) {
+            sink(RtpOutput::KeyframeWanted);
+        }
         self.report_due(now, &mut sink);
         self.poll_at()
     }
@@ -252,7 +255,8 @@ impl RtpSession {
         let sound = self.recv.sound.as_ref().and_then(|sound| sound.jitter.poll_at());
         let picture = self.recv.picture.as_ref().and_then(|pictures| pictures.reorder.poll_at());
         let keys = self.send.keys.as_ref().and_then(dtmf::Sender::poll_at);
-        [sound, picture, keys, self.recv.asking.poll_at(), self.send.pacer.poll_at(), self.report_at]
+        let requests = earliest(self.recv.asking.poll_at(), self.asked.poll_at());
+        [sound, picture, keys, requests, self.send.pacer.poll_at(), self.report_at]
             .into_iter()
             .fold(None, earliest)
     }

@@ -1,44 +1,13 @@
-//! How often key frames are asked for, both ways: a key frame is large, and an impatient far side asks again and again.
+//! How often key frames are asked for, both ways; requests that come in go through a [`Throttle`](rtp::Throttle).
 
 use std::time::{Duration, Instant};
 
-/// Least time between two requests that are passed on.
-const INTERVAL: Duration = Duration::from_millis(500);
+/// Least time between two requests, either way.
+pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
 /// Least time before a request for a picture that never came is repeated.
 const REPEAT: Duration = Duration::from_millis(700);
 /// Most repeats.
 const REPEATS: u8 = 8;
-
-/// Requests that come in for one of our streams: the first at once, the rest at [`INTERVAL`], none forgotten.
-#[derive(Debug, Default)]
-pub(crate) struct Throttle {
-    last: Option<Instant>,
-    waiting: Option<Instant>,
-}
-
-impl Throttle {
-    /// Takes a request; says whether to pass it on now.
-    pub fn ask(&mut self, now: Instant) -> bool {
-        let earliest = self.last.map_or(now, |last| last + INTERVAL);
-        self.waiting.get_or_insert(earliest.max(now));
-        self.timeout(now)
-    }
-
-    /// Says whether a request that waited is due.
-    pub fn timeout(&mut self, now: Instant) -> bool {
-        let due = self.due().is_some_and(|at| at <= now);
-        if due {
-            self.last = Some(now);
-            self.waiting = None;
-        }
-        due
-    }
-
-    /// When the waiting request is due.
-    pub fn due(&self) -> Option<Instant> {
-        self.waiting
-    }
-}
 
 /// A key frame that we want of one of the peer's streams: asked for until it comes.
 #[derive(Debug, Default)]
@@ -84,16 +53,6 @@ impl Wanted {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_first_request_passes_at_once_and_a_flood_becomes_two_a_second() {
-        let start = Instant::now();
-        let mut throttle = Throttle::default();
-        let passed = (0..1_000).filter(|ms| throttle.ask(start + Duration::from_millis(*ms))).count();
-        assert_eq!(passed, 2);
-        assert!(throttle.timeout(throttle.due().expect("the last one waits")));
-        assert_eq!(throttle.due(), None);
-    }
 
     #[test]
     fn a_picture_that_does_not_come_is_asked_for_again_but_not_for_ever() {

@@ -1,10 +1,11 @@
 //! The picture on its way out: layers that wait for room, what is still in str0m's pacer, and requests for key frames.
 
 use crate::cap::{Cap, Picture};
-use crate::keyframes::Throttle;
+use crate::keyframes::INTERVAL;
 use crate::peer::Layer;
 use crate::unsent::Unsent;
 use base::{EncodedFrame, earliest};
+use rtp::Throttle;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -199,7 +200,7 @@ impl Way {
             pacing: VecDeque::new(),
             broken: false,
             revive: None,
-            keys: Throttle::default(),
+            keys: Throttle::new(INTERVAL),
         }
     }
 

@@ -100,8 +100,12 @@ impl RtpSession {
                 sink(RtpOutput::Bye);
             }
             // some peers name no or the wrong source; there is only one picture to ask for
-            Message::Pli { .. } if self.asked.pli(now) => sink(RtpOutput::KeyframeWanted),
-            Message::Fir { sequence, .. } if self.asked.fir(now, sequence) => sink(RtpOutput::KeyframeWanted),
+            Message::Pli { .. } if self.asked.pli(now, self.stats.round_trip) => {
+                sink(RtpOutput::KeyframeWanted);
+            }
+            Message::Fir { sequence, .. } if self.asked.fir(now, sequence, self.stats.round_trip) => {
+                sink(RtpOutput::KeyframeWanted);
+            }
             Message::Tmmbr { from, about, bps } if about == self.send.ssrc => {
                 let told = self.bandwidth.tmmbr(bps);
                 self.put_rtcp(now, |compound| compound.tmmbn(from, bps), sink);
@@ -154,9 +158,7 @@ impl RtpSession {
         {
             sink(RtpOutput::SoundLoss(percent));
         }
-        // A peer without RTCP feedback can't say that its picture broke; that it lost packets says as much.
-        let mute = self.config.keyframe_requests == KeyframeRequests::Signalling;
-        if report.fraction_lost > 0 && mute && self.config.kind != MediaKind::Audio && self.asked.pli(now) {
+        if self.config.kind != MediaKind::Audio && self.asked.report(now, report.fraction_lost) {
             sink(RtpOutput::KeyframeWanted);
         }
     }

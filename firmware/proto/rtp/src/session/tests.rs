@@ -65,7 +65,8 @@ fn the_picture_recovers_within_a_second_after_loss_jitter_and_reordering_end() {
         assert!(after[key].at - quiet < SECOND, "{codec}: {:?}", after[key].at - quiet);
         assert!(after[key + 1..].iter().all(|seen| seen.frame.contiguous), "{codec}");
         assert!(after.len() - key > 25);
-        // and nobody asks any more
+        // and nobody asks any more, once the report of it has come
+        rig.show(6 * SECOND);
         let asked = rig.keyframes_asked[End::A as usize];
         rig.show(3 * SECOND);
         assert_eq!(rig.keyframes_asked[End::A as usize], asked);
@@ -97,6 +98,26 @@ fn keyframes_are_asked_for_by_what_was_negotiated() {
     rig.show(SECOND);
     rig.request_keyframe(End::B);
     assert_eq!((rig.by_signalling, rig.keyframes_asked[End::A as usize]), (1, 0));
+}
+
+#[test]
+fn a_peer_whose_key_picture_got_lost_gets_another_however_soon_it_asks_again() {
+    let mut rig = Rig::new(video_config(Codec::H264), video_config(Codec::H264), FAST);
+    rig.show(SECOND);
+    let about = rig.session(End::A).ssrc();
+    let pli = crate::rtcp::Compound::new(5, None, None, "room").pli(about).finish();
+    let ask = |rig: &mut Rig| {
+        let from = address(End::B, 1);
+        rig.inject(End::A, Incoming { channel: Channel::Rtcp, from, data: &pli });
+        rig.keyframes_asked[End::A as usize]
+    };
+    assert_eq!(ask(&mut rig), 1);
+    rig.show(SECOND / 5);
+    assert_eq!(ask(&mut rig), 1, "not so soon");
+    rig.show(SECOND / 5);
+    assert_eq!(rig.keyframes_asked[End::A as usize], 2);
+    rig.show(SECOND);
+    assert_eq!(rig.keyframes_asked[End::A as usize], 2);
 }
 
 #[test]
