@@ -25,6 +25,6 @@ pub fn order(file: Option<&Path>) -> Result<Vec<u8>> {
 
 /// It is told paths as they were typed, so it starts where they were.
 fn built() -> Result<Program> {
-    Cargo::new("build").args(["--quiet", "-p", "flasher"]).run()?;
+    Cargo::build_as_for_tests().args(["--quiet", "--bin", "flasher"]).run()?;
     Ok(Program::built("flasher").within(&std::env::current_dir()?))
 }

@@ -81,7 +81,7 @@ pub fn command(arguments: &[String]) -> Result<()> {
 fn build() -> Result<()> {
     let wrapper = std::env::current_exe().context("where am I")?;
     let programs = TARGETS.iter().flat_map(|name| ["--bin".to_owned(), format!("fuzz-{name}")]);
-    // Among the whole workspace, so that dependencies have the features that they have for tests.
+    // Among the whole workspace, so that nearly all dependencies have the features that they have for tests.
     Cargo::new("build")
         .args(["--workspace", "--features", "fuzz/fuzzing"])
         .args(programs)

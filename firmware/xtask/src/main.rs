@@ -120,13 +120,10 @@ fn e2e(arguments: &[String]) -> Result<()> {
 /// The end-to-end tests, for nextest.
 const CALLS: &str = "package(e2e) & kind(test)";
 
-/// Builds the programs that end-to-end calls go through, and the tests that make these calls.
-///
-/// They are chosen among the whole workspace, as all that is built for tests: cargo unites the features of what it is asked for, tests' own
-/// included, and for another choice would build gatewayd and most of what it uses anew.
+/// Builds the programs that end-to-end calls go through.
 fn build_calls() -> Result<()> {
     let programs = ["gatewayd", "gantry", "meet-sim", "demo"].into_iter().flat_map(|name| ["--bin", name]);
-    Cargo::new("build").args(["--workspace"]).args(programs).args(call_tests()?).run()
+    Cargo::build_as_for_tests().args(programs).run()
 }
 
 /// How cargo is told of the end-to-end tests alone.

@@ -82,8 +82,7 @@ pub fn command(arguments: &[String]) -> Result<()> {
         let words = [wish.board.as_str(), "--installer", "--as-is"].map(str::to_owned);
         image::command(&words)?;
     }
-    Cargo::new("build").args(["-q", "-p", "meet-sim"]).run()?;
-    Cargo::new("build").args(["-q", "-p", "linux", "--example", "front_panel"]).run()?;
+    Cargo::build_as_for_tests().args(["--quiet", "--bin", "meet-sim", "--example", "front_panel"]).run()?;
     let python = python()?;
     let hil = root().join("hil");
     Program::new(&python).args(["-m", "ruff", "check", "-q", "."]).within(&hil).run()?;

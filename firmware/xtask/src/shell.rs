@@ -187,4 +187,10 @@ impl Cargo {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         Program::new(cargo).args([command])
     }
+
+    /// `cargo build` of what `--bin` and `--example` then name, as it is built for the tests. cargo unites the features of all that it is asked for,
+    /// tests' own included; for another choice it would build most dependencies anew. The one test of the house stands for all of them.
+    pub fn build_as_for_tests() -> Program {
+        Self::new("build").args(["--workspace", "--test", "house"])
+    }
 }
