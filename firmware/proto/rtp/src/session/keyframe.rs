@@ -79,12 +79,11 @@ impl Asked {
     /// loss; what comes later may be about that key picture, so it is not forgotten.
     pub(super) fn pli(&mut self, now: Instant, round_trip: Option<Duration>) -> bool {
         self.lately = true;
-        let seen = MADE + round_trip.unwrap_or_default();
-        let same = self.told.last().is_some_and(|told| now.saturating_duration_since(told) < seen);
-        !same && self.told.ask(now)
+        !self.is_on_its_way(now, round_trip) && self.told.ask(now)
     }
 
-    /// A full intra request came; whether to tell it.
+    /// A full intra request came; whether to tell it. One that is met by the key picture on its way is not remembered: should that get lost, the peer
+    /// repeats the request.
     pub(super) fn fir(&mut self, now: Instant, sequence: u8, round_trip: Option<Duration>) -> bool {
         let again = self
             .fir
@@ -92,8 +91,17 @@ impl Asked {
         if again {
             return false;
         }
-        self.fir = Some((sequence, now));
+        if !self.is_on_its_way(now, round_trip) {
+            self.fir = Some((sequence, now));
+        }
         self.pli(now, round_trip)
+    }
+
+    /// Whether the peer can't have seen yet what its last request made. The round trip is the peer's word, so it counts for no longer than
+    /// requests are kept apart anyway.
+    fn is_on_its_way(&self, now: Instant, round_trip: Option<Duration>) -> bool {
+        let seen = MADE.saturating_add(round_trip.unwrap_or_default()).min(TELL_EVERY);
+        self.told.last().is_some_and(|told| now.saturating_duration_since(told) < seen)
     }
 
     /// A report came, by which so many packets in 256 got lost; whether to tell that a key picture is needed.
@@ -168,6 +176,23 @@ mod tests {
         assert_eq!(asked.poll_at(), Some(now + TELL_EVERY));
         assert!(asked.due(now + TELL_EVERY) && !asked.due(now + 2 * TELL_EVERY));
         assert!(asked.pli(now + 2 * TELL_EVERY, far));
+    }
+
+    #[test]
+    fn a_full_intra_request_met_by_a_key_picture_that_got_lost_is_told_when_it_is_repeated() {
+        let (mut asked, now) = (Asked::default(), Instant::now());
+        assert!(asked.pli(now, None));
+        assert!(!asked.fir(now + 20 * MS, 1, None), "its picture is on its way");
+        assert!(asked.fir(now + 520 * MS, 1, None));
+    }
+
+    #[test]
+    fn no_round_trip_that_a_peer_makes_up_silences_its_requests() {
+        let (mut asked, now) = (Asked::default(), Instant::now());
+        let long = Some(Duration::MAX);
+        assert!(asked.pli(now, long));
+        assert!(!asked.pli(now + TELL_EVERY - MS, long));
+        assert!(asked.pli(now + TELL_EVERY, long));
     }
 
     #[test]
