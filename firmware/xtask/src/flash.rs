@@ -12,7 +12,7 @@ use std::path::Path;
 /// If the disk is in use, too small, or does not give back what was written.
 pub fn command(arguments: &[String]) -> Result<()> {
     setup::install(&[setup::IMAGE])?;
-    built()?.args([target().join("image")]).args(["write"]).args(arguments).run()
+    built()?.args(["write"]).args([target().join("image")]).args(arguments).run()
 }
 
 /// What a stick is told to do: by `file`, or to write nothing.

@@ -23,7 +23,7 @@ cargo xtask flash <board> <device or file> [--image <disk.img>] [--serial <numbe
   Writes the board's image, reads it back, gives the box its serial number and claim code, and leaves label.txt and
   label.svg in the folder (default: beside the image). A disk that is in use is never written.
 
-As a program: flasher <folder of images> write <the same>
+As a program: flasher write <folder of images> <the same>
               flasher order [<install.toml>]   prints the order if it is one; without a file, the one that names no disk
 ";
 
@@ -41,11 +41,12 @@ fn main() -> Result<()> {
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["order"] => print!("{TEMPLATE}"),
         ["order", file] => print!("{}", order(Path::new(file))?),
-        [images, "write", ..] => match wish(&arguments[2..])? {
+        ["write", images, ..] => match wish(&arguments[2..])? {
             Some(wish) => flash(Path::new(images), wish)?,
             None => print!("{HELP}"),
         },
-        _ => print!("{HELP}"),
+        ["--help" | "-h"] => print!("{HELP}"),
+        other => bail!("flasher does not know {other:?}\n{HELP}"),
     }
     Ok(())
 }
