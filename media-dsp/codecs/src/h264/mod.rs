@@ -66,10 +66,13 @@ mod tests {
         unsafe extern "C" {
             /// Only `cpuid.asm` defines it, so this test does not even link without nasm.
             fn WelsCPUIdVerify() -> c_int;
+            /// Nor without nasm's `-DHAVE_AVX2`.
+            fn WelsQuantFour4x4Max_avx2();
         }
         // keeps the library linked
         let _decoder = Decoder::new().unwrap();
         // SAFETY: takes nothing and reads the processor's flags.
         assert_ne!(unsafe { WelsCPUIdVerify() }, 0);
+        assert_ne!(WelsQuantFour4x4Max_avx2 as *const () as usize, 0);
     }
 }

@@ -7,4 +7,9 @@ require gantry.inc
 # openh264 is assembled by nasm, Opus and aws-lc are configured by cmake; libvpx and libyuv are linked.
 DEPENDS += "cmake-native libvpx libyuv nasm-native"
 
+# openh264-sys2 leaves out what OpenH264 has for AVX2; both compilers must be told.
+CXXFLAGS:append:x86-64 = " -DHAVE_AVX2"
+NASMENV:x86-64 = "-DHAVE_AVX2"
+export NASMENV
+
 CARGO_SRC_DIR = "firmware/gatewayd"
