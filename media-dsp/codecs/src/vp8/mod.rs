@@ -6,6 +6,7 @@
 mod decoder;
 mod encoder;
 mod memory;
+mod stillness;
 
 pub use decoder::Decoder;
 pub use encoder::Encoder;
