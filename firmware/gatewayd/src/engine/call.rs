@@ -6,15 +6,15 @@
 //! Turning is bounded: a round takes at most [`MOST_WORK`] pieces, far above what any input makes.
 
 use super::leg::{CallerLeg, LegOutput, LegStep, step_conference};
-use super::reading::{QUARTERS, Readings};
-use crate::media::{MeetingKey, Plane};
+use super::reading::{Moments, Pace, QUARTERS, Readings};
+use crate::media::{MeetingKey, Plane, Urgency};
 use crate::net::ports::PooledUdp;
 use base::ids::{CallId, SessionId, StreamId};
 use base::leg::{
     HttpReply, HttpRequest, Join, LegCommand, LegEffect, LegEvent, LegInput, Port, RecvStream, Transmit,
 };
 use base::machine::{Machine, Output, earliest};
-use base::{Cause, EncodedFrame};
+use base::{Cause, EncodedFrame, MediaKind};
 use domain::call::{self, CallEffect, CallEvent, CallInput};
 use domain::media::{MediaPlan, Side};
 use meet::ConferenceLeg;
@@ -38,6 +38,8 @@ pub struct Call {
     caller_sockets: [PooledUdp; 4],
     conference_socket: Option<PooledUdp>,
     received: HashMap<(Side, StreamId), RecvStream>,
+    /// That of the conference's main picture.
+    pace: Pace,
     wakes: Wakes,
     /// Work of the turn in hand; empty between turns.
     queue: VecDeque<Work>,
@@ -114,6 +116,7 @@ impl Call {
             caller_sockets,
             conference_socket: None,
             received: HashMap::new(),
+            pace: Pace::default(),
             wakes: Wakes::default(),
             queue: VecDeque::new(),
             outputs: Vec::new(),
@@ -157,10 +160,16 @@ impl Call {
         earliest(self.wakes.machine, earliest(self.wakes.caller, self.wakes.conference))
     }
 
-    /// How many times in a step of the beat it is turned at most for what can wait: its timers, and the sockets that are read then.
-    pub fn parts(&self) -> u32 {
+    /// The moments at which it is turned for what can wait: its timers, and the sockets that are read then.
+    pub fn moments(&self) -> Moments {
         let conference = self.conference_socket.as_ref().and_then(|socket| socket.udp.reading().parts());
-        conference.unwrap_or(QUARTERS)
+        Moments { parts: conference.unwrap_or(QUARTERS), rests: self.pace.rests() }
+    }
+
+    /// The moments at which one of its sockets is looked at, if that is not told of.
+    pub fn looks_at(&mut self, side: Side, port: Port) -> Option<Moments> {
+        let parts = self.socket(side, port)?.udp.reading().parts()?;
+        Some(Moments { parts, rests: self.pace.rests() })
     }
 
     /// Gives it the conference leg it asked for.
@@ -222,11 +231,12 @@ impl Call {
         }
     }
 
-    /// The part of the beat on which some of its sockets are read.
-    pub fn reads_on_parts(&self) -> Option<u32> {
+    /// The moments at which some of its sockets are looked at.
+    pub fn looks(&self) -> Option<Moments> {
         let [sound, ..] = &self.caller_sockets;
         let sockets = std::iter::once(sound).chain(&self.conference_socket);
-        sockets.filter_map(|socket| socket.udp.reading().parts()).max()
+        let parts = sockets.filter_map(|socket| socket.udp.reading().parts()).max()?;
+        Some(Moments { parts, rests: self.pace.rests() })
     }
 
     fn transmit(&mut self, side: Side, packet: Transmit) {
@@ -310,7 +320,11 @@ impl<F: FnMut(Wish)> Turn<'_, F> {
         match output {
             LegOutput::Effect(LegEffect::Transmit(packet)) => self.call.transmit(side, packet),
             LegOutput::Effect(LegEffect::Frame { stream, frame }) => {
-                self.plane.frame(self.now, (self.call.id, side, stream), frame);
+                let picture = frame.codec.kind() == MediaKind::Video;
+                let urgency = self.plane.frame(self.now, (self.call.id, side, stream), frame);
+                if side == Side::Conference && picture && urgency == Some(Urgency::Now) {
+                    self.call.pace.came(self.now);
+                }
             }
             LegOutput::Session(command) => (self.wish)(Wish::Session(command)),
             LegOutput::Http(request) => {

@@ -18,7 +18,7 @@ mod shown;
 mod sources;
 mod steps;
 
-pub use lane::{Isolation, Workers};
+pub use lane::{Isolation, Urgency, Workers};
 pub use sources::MeetingKey;
 
 use crate::net::poller::{Ready, Token};
@@ -192,11 +192,12 @@ impl Plane {
         self.send(batch);
     }
 
-    /// A frame came on a leg's stream. Frames of streams that no plan names are dropped. Its worker is [`call`](Self::call)ed for it.
-    pub fn frame(&mut self, now: Instant, place: Place, mut frame: EncodedFrame) {
-        if let Some((lane, source, urgency)) = self.sources.feed(now, place, &mut frame) {
-            self.lanes[lane.0].put(now, Command::Frame { source, frame }, urgency);
-        }
+    /// A frame came on a leg's stream. Frames of streams that no plan names are dropped. Its worker is [`call`](Self::call)ed for it, as soon
+    /// as is said.
+    pub fn frame(&mut self, now: Instant, place: Place, mut frame: EncodedFrame) -> Option<Urgency> {
+        let (lane, source, urgency) = self.sources.feed(now, place, &mut frame)?;
+        self.lanes[lane.0].put(now, Command::Frame { source, frame }, urgency);
+        Some(urgency)
     }
 
     /// Has the workers look at what came, once for all of it: sound comes on the beat, that of all streams at once, and small pictures wait

@@ -33,7 +33,9 @@ use str0m::media::{
     SimulcastLayer,
 };
 use str0m::net::{Protocol, Receive};
-use str0m::{Candidate, Event as RtcEvent, IceConnectionState, Input as RtcInput, Output as RtcOutput, Rtc};
+use str0m::{
+    Candidate, Event as RtcEvent, IceConnectionState, Input as RtcInput, Output as RtcOutput, Reason, Rtc,
+};
 
 /// Longest from the answer until the session stands.
 pub const CONNECT: Duration = Duration::from_secs(20);
@@ -500,7 +502,7 @@ impl Peer {
         for _ in 0..OUTPUTS {
             match self.rtc.poll_output() {
                 Ok(RtcOutput::Timeout(at)) => {
-                    return (at.saturating_duration_since(self.now) < NEVER).then_some(at);
+                    return (at.saturating_duration_since(self.now) < NEVER).then(|| self.patient(at));
                 }
                 Ok(RtcOutput::Transmit(transmit)) => {
                     self.exit(transmit.destination, transmit.contents.into(), sink);
@@ -515,6 +517,14 @@ impl Peer {
             }
         }
         Some(self.now)
+    }
+
+    /// When str0m, which wants to be woken `at` this moment, is. What it has to do by the clock while the session stands, feedback and its
+    /// estimates, can wait a little, and be done with the next packet; what its pacer lets through can't.
+    fn patient(&self, at: Instant) -> Instant {
+        let paces = matches!(self.rtc.last_timeout_reason(), Reason::Pacer(_));
+        let stands = matches!(self.state, State::Connected { .. });
+        if !stands || paces || at <= self.now + SOON { at } else { at.max(self.now + Beat::NEAR) }
     }
 
     /// A datagram wants out.

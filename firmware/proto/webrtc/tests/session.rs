@@ -3,7 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "virtual time must begin at some moment")]
 #![allow(clippy::unwrap_used, reason = "what a test leans on may fail it")]
 
-use base::{Codec, EncodedFrame, Machine, MediaKind, MediaTime, Output, Size};
+use base::{Beat, Codec, EncodedFrame, Machine, MediaKind, MediaTime, Output, Size};
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -311,4 +311,22 @@ fn a_pictures_packets_leave_together_as_far_as_the_pace_allows_and_not_one_a_wak
         left += usize::from(matches!(output, Output::Effect(Effect::Transmit { .. })));
     });
     assert!(left >= 4, "{left} packets");
+}
+
+#[test]
+fn what_is_done_by_the_clock_can_wait_for_a_moment_that_others_have_as_well() {
+    let mut pair = Pair::connected();
+    let mut nearest = Beat::STEP;
+    for n in 0..100 {
+        // given pictures that no pace holds up, and sound
+        pair.send(SendTrack::Sound, Codec::Opus, vec![1; 40]);
+        pair.send(SendTrack::Layer(0), Codec::Vp8, vp8_frame(n == 0, n, 200));
+        // when what they ask for is done
+        pair.step(Input::Timeout);
+        // then reports, feedback and estimates are not due within the next few milliseconds
+        let wake = pair.wake.map_or(Beat::STEP, |at| at - pair.now);
+        nearest = nearest.min(wake);
+        pair.run(Beat::STEP + MS / 3);
+    }
+    assert!(nearest >= Beat::NEAR, "{nearest:?}");
 }

@@ -17,7 +17,7 @@ use crate::net::poller::Token;
 use crate::net::ports::PooledUdp;
 use base::ids::{CallId, SessionId};
 use base::leg::{Join, Port};
-use base::{Cause, Fault, Kind};
+use base::{Beat, Cause, Fault, Kind};
 use domain::alarm::{Fact, Health};
 use domain::appliance::instant::UnixTime;
 use domain::call::{CallInput, Operator, State};
@@ -33,11 +33,8 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tracing::{error, warn};
-
-/// Timers of a call that are so far off or more wait for a moment that those of other calls have as well; nearer ones pace packets.
-const NEAR: Duration = Duration::from_millis(5);
 
 impl Shard {
     /// A new caller: it gets four media ports, or 503. It is routed in the same turn, so one that no rule takes gives
@@ -197,11 +194,11 @@ impl Shard {
         if let Some(cause) = slot.call.ended {
             return self.forget(now, id, cause);
         }
-        if let Some(parts) = slot.call.reads_on_parts() {
-            self.looks.want(now, parts);
+        if let Some(moments) = slot.call.looks() {
+            self.looks.want(now, moments);
         }
-        let (near, beat) = (now + NEAR, self.beat.divided(slot.call.parts()));
-        let wake = slot.call.wake().map(|at| if at < near { at } else { beat.at_or_after(at) });
+        let (near, moments) = (now + Beat::NEAR, slot.call.moments());
+        let wake = slot.call.wake().map(|at| if at < near { at } else { moments.at_or_after(self.beat, at) });
         if wake != slot.wake {
             if let Some(old) = slot.wake {
                 self.wakes.remove(&(old, id));

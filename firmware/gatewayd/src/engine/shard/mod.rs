@@ -254,10 +254,13 @@ impl Shard {
             Event::Ask(answer) => drop(answer.send(status::read(self, now))),
             Event::Drain { deadline } => self.drain(now, deadline),
         }
-        self.read_on_the_beat(now);
+        let looked = self.read_on_the_beat(now);
         self.read_sockets();
         self.read_sessions(now);
         self.wake(now);
+        if looked {
+            self.look_again(now);
+        }
         self.parts.plane.call(now);
         self.licensed.look_if_due(now);
         if self.drain.is_some() && self.calls.is_empty() {
@@ -313,16 +316,24 @@ impl Shard {
         }
     }
 
-    /// Looks at the sockets that nobody tells of, each when it is time.
-    fn read_on_the_beat(&mut self, now: Instant) {
-        let Some(look) = self.looks.begin(now) else { return };
+    /// Looks at the sockets that nobody tells of, each when it is time; says whether it was for any.
+    fn read_on_the_beat(&mut self, now: Instant) -> bool {
+        let Some(look) = self.looks.begin(now) else { return false };
         for (token, (call, side, port)) in &self.sockets {
-            let socket = self.calls.get_mut(call).and_then(|slot| slot.call.socket(*side, *port));
-            let Some(parts) = socket.and_then(|socket| socket.udp.reading().parts()) else { continue };
-            if look.takes(parts) && !self.unread.contains(token) {
+            let slot = self.calls.get_mut(call);
+            let moments = slot.and_then(|slot| slot.call.looks_at(*side, *port));
+            if moments.is_some_and(|moments| look.takes(moments)) && !self.unread.contains(token) {
                 self.unread.push_back(*token);
             }
-            self.looks.want(now, parts);
+        }
+        true
+    }
+
+    /// When the next look is: known when all that came with the last one has been read.
+    fn look_again(&mut self, now: Instant) {
+        self.looks.end();
+        for moments in self.calls.values().filter_map(|slot| slot.call.looks()) {
+            self.looks.want(now, moments);
         }
     }
 
