@@ -18,8 +18,8 @@ impl Beat {
     /// Streams of 10 ms have two packets a beat.
     pub const STEP: Duration = Duration::from_millis(20);
 
-    /// A timer that is so far off or more waits for a moment that others have as well. Nearer ones pace packets and are kept to; what does
-    /// not pace any is set no nearer.
+    /// A timer that is so far off or more may wait for a moment that others have as well; a nearer one is kept to, as one that paces packets
+    /// must be. Who has one that can wait sets it no nearer.
     pub const NEAR: Duration = Duration::from_millis(5);
 
     /// The beat of the media clock that began at `epoch`.

@@ -14,7 +14,7 @@ use base::leg::{
     HttpReply, HttpRequest, Join, LegCommand, LegEffect, LegEvent, LegInput, Port, RecvStream, Transmit,
 };
 use base::machine::{Machine, Output, earliest};
-use base::{Cause, EncodedFrame, MediaKind};
+use base::{Beat, Cause, EncodedFrame, MediaKind};
 use domain::call::{self, CallEffect, CallEvent, CallInput};
 use domain::media::{MediaPlan, Side};
 use meet::ConferenceLeg;
@@ -38,7 +38,7 @@ pub struct Call {
     caller_sockets: [PooledUdp; 4],
     conference_socket: Option<PooledUdp>,
     received: HashMap<(Side, StreamId), RecvStream>,
-    /// That of the conference's main picture.
+    /// That of the conference's pictures which nothing else waits for: its main one, as a rule.
     pace: Pace,
     wakes: Wakes,
     /// Work of the turn in hand; empty between turns.
@@ -54,7 +54,7 @@ pub struct Call {
     pub ended: Option<Cause>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Wakes {
     machine: Option<Instant>,
     caller: Option<Instant>,
@@ -155,13 +155,18 @@ impl Call {
         }
     }
 
-    /// When it wants to be turned next.
-    pub fn wake(&self) -> Option<Instant> {
-        earliest(self.wakes.machine, earliest(self.wakes.caller, self.wakes.conference))
+    /// When it is to be turned next: what is near when it wants to be, what can wait at a moment of its beat; its conference's leg at one at which
+    /// its socket is looked at as well.
+    pub fn wake(&self, now: Instant, beat: Beat) -> Option<Instant> {
+        let (all, conference) = (Moments { rests: None, ..self.moments() }, self.moments());
+        let near = now + Beat::NEAR;
+        let kept = |at: Instant, moments: Moments| if at < near { at } else { moments.at_or_after(beat, at) };
+        let Wakes { machine, caller, conference: leg } = self.wakes;
+        let others = earliest(machine, caller).map(|at| kept(at, all));
+        earliest(others, leg.map(|at| kept(at, conference)))
     }
 
-    /// The moments at which it is turned for what can wait: its timers, and the sockets that are read then.
-    pub fn moments(&self) -> Moments {
+    fn moments(&self) -> Moments {
         let conference = self.conference_socket.as_ref().and_then(|socket| socket.udp.reading().parts());
         Moments { parts: conference.unwrap_or(QUARTERS), rests: self.pace.rests() }
     }

@@ -34,7 +34,8 @@ use str0m::media::{
 };
 use str0m::net::{Protocol, Receive};
 use str0m::{
-    Candidate, Event as RtcEvent, IceConnectionState, Input as RtcInput, Output as RtcOutput, Reason, Rtc,
+    Candidate, Event as RtcEvent, IceConnectionState, Input as RtcInput, Output as RtcOutput, PacerReason,
+    Reason, Rtc,
 };
 
 /// Longest from the answer until the session stands.
@@ -52,6 +53,10 @@ const OUTPUTS: usize = 20_000;
 /// A wake-up so soon is no time to wait for: str0m's pacer lets one packet through and asks to go on a microsecond later. Its debt sets the
 /// pace, not how often it is woken.
 const SOON: Duration = Duration::from_micros(10);
+/// First bytes of RTP and RTCP (RFC 7983).
+const MEDIA: std::ops::RangeInclusive<u8> = 128..=191;
+/// While str0m probes the network its pacer sends every other millisecond; so long after it did it may be at it.
+const PROBING: Duration = Duration::from_millis(20);
 /// str0m's "never".
 const NEVER: Duration = Duration::from_secs(24 * 3600);
 
@@ -263,6 +268,8 @@ pub struct Peer {
     stats: Vec<TrackStats>,
     round_trip: Option<Duration>,
     expected_loss: ExpectedLoss,
+    /// When its pacer last wanted to send for a probe.
+    probed: Option<Instant>,
 }
 
 impl Peer {
@@ -326,6 +333,7 @@ impl Peer {
             stats: Vec::new(),
             round_trip: None,
             expected_loss: ExpectedLoss::default(),
+            probed: None,
         };
         Ok((peer, offer.to_sdp_string()))
     }
@@ -363,12 +371,13 @@ impl Peer {
         &self.stats
     }
 
-    fn apply(&mut self, input: Input<'_>, sink: &mut impl FnMut(Output<Effect, Event>)) {
+    /// Takes an input that `came` at this moment, which may be before others that were taken already.
+    fn apply(&mut self, came: Instant, input: Input<'_>, sink: &mut impl FnMut(Output<Effect, Event>)) {
         match (self.state, input) {
             (State::Over, _) | (_, Input::Timeout) => {}
             (State::Offered, Input::Answer(answer)) => self.answer(answer, sink),
             (_, Input::Answer(_)) => self.counters.refused += 1,
-            (_, Input::Packet { from, data }) => self.packet(from, data),
+            (_, Input::Packet { from, data }) => self.packet(came, from, data),
             (State::Connected { .. }, Input::Frame { track: SendTrack::Sound, frame }) => {
                 self.write_sound(frame)
             }
@@ -414,12 +423,14 @@ impl Peer {
         if self.opus.is_none() { Err("the answer takes no Opus".to_owned()) } else { Ok(()) }
     }
 
-    fn packet(&mut self, from: SocketAddr, data: &[u8]) {
+    fn packet(&mut self, came: Instant, from: SocketAddr, data: &[u8]) {
         let Ok(receive) = Receive::new(Protocol::Udp, from, self.bound, data) else {
             self.counters.bad_packets += 1;
             return;
         };
-        let input = RtcInput::Receive(self.now, receive);
+        // Media are dated when they came, which is what feedback on the network is made of; all else goes by one clock.
+        let media = data.first().is_some_and(|first| MEDIA.contains(first));
+        let input = RtcInput::Receive(if media { came } else { self.now }, receive);
         if !self.rtc.accepts(&input) {
             self.counters.strangers += 1;
             return;
@@ -520,11 +531,19 @@ impl Peer {
     }
 
     /// When str0m, which wants to be woken `at` this moment, is. What it has to do by the clock while the session stands, feedback and its
-    /// estimates, can wait a little, and be done with the next packet; what its pacer lets through can't.
-    fn patient(&self, at: Instant) -> Instant {
-        let paces = matches!(self.rtc.last_timeout_reason(), Reason::Pacer(_));
+    /// estimates, can wait a little, and be done with the next packet; what its pacer lets through can't. It names the
+    /// first reason alone, so while it probes nothing waits: a probe with a gap measures a slow network.
+    fn patient(&mut self, at: Instant) -> Instant {
+        let reason = self.rtc.last_timeout_reason();
+        if matches!(reason, Reason::Pacer(PacerReason::Probe1 | PacerReason::Probe2)) {
+            self.probed = Some(self.now);
+        }
+        let probes = self.probed.is_some_and(|probed| self.now < probed + PROBING);
         let stands = matches!(self.state, State::Connected { .. });
-        if !stands || paces || at <= self.now + SOON { at } else { at.max(self.now + Beat::NEAR) }
+        if !stands || probes || matches!(reason, Reason::Pacer(_)) || at <= self.now + SOON {
+            return at;
+        }
+        at.max(self.now + Beat::NEAR)
     }
 
     /// A datagram wants out.
@@ -713,7 +732,7 @@ impl Machine for Peer {
         // it does, as SRTP keys are put in place when it is drained.
         let stands = matches!(self.state, State::Connected { .. });
         let waits = stands && matches!(input, Input::Packet { .. } | Input::Frame { .. });
-        self.apply(input, &mut sink);
+        self.apply(now, input, &mut sink);
         if matches!(self.state, State::Offered | State::Over) {
             return None;
         }

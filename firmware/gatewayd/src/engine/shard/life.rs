@@ -17,7 +17,7 @@ use crate::net::poller::Token;
 use crate::net::ports::PooledUdp;
 use base::ids::{CallId, SessionId};
 use base::leg::{Join, Port};
-use base::{Beat, Cause, Fault, Kind};
+use base::{Cause, Fault, Kind};
 use domain::alarm::{Fact, Health};
 use domain::appliance::instant::UnixTime;
 use domain::call::{CallInput, Operator, State};
@@ -197,8 +197,7 @@ impl Shard {
         if let Some(moments) = slot.call.looks() {
             self.looks.want(now, moments);
         }
-        let (near, moments) = (now + Beat::NEAR, slot.call.moments());
-        let wake = slot.call.wake().map(|at| if at < near { at } else { moments.at_or_after(self.beat, at) });
+        let wake = slot.call.wake(now, self.beat);
         if wake != slot.wake {
             if let Some(old) = slot.wake {
                 self.wakes.remove(&(old, id));
