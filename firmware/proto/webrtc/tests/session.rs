@@ -22,6 +22,8 @@ struct Pair {
     up: Link,
     down: Link,
     wake: Option<Instant>,
+    /// When it sent something.
+    left: Vec<Instant>,
     events: Vec<Event>,
     frames: Vec<(RecvTrack, EncodedFrame)>,
     heard: Vec<Heard>,
@@ -48,8 +50,9 @@ impl Pair {
         let (peer, offer) = Peer::offer(epoch, &config(epoch)).unwrap();
         let (far, answer) = FarSide::answer(epoch, distant(), &offer).unwrap();
         let (up, down) = (Link::new(10 * MS), Link::new(10 * MS));
-        let (events, frames, heard) = (Vec::new(), Vec::new(), Vec::new());
-        let mut pair = Self { now: epoch, epoch, peer, far, up, down, wake: None, events, frames, heard };
+        let (left, events, frames, heard) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut pair =
+            Self { now: epoch, epoch, peer, far, up, down, wake: None, left, events, frames, heard };
         pair.step(Input::Answer(&answer));
         pair.run(Duration::from_secs(1));
         assert!(pair.events.contains(&Event::Connected) && pair.events.contains(&Event::ChannelOpen));
@@ -58,9 +61,12 @@ impl Pair {
 
     fn step(&mut self, input: Input<'_>) {
         let (now, up) = (self.now, &mut self.up);
-        let (events, frames) = (&mut self.events, &mut self.frames);
+        let (left, events, frames) = (&mut self.left, &mut self.events, &mut self.frames);
         self.wake = self.peer.step(now, input, |output| match output {
-            Output::Effect(Effect::Transmit { data, .. }) => up.send(now, near(), data.to_vec()),
+            Output::Effect(Effect::Transmit { data, .. }) => {
+                left.push(now);
+                up.send(now, near(), data.to_vec());
+            }
             Output::Effect(Effect::Frame { track, frame }) => frames.push((track, frame)),
             Output::Event(event) => events.push(event),
         });
@@ -329,4 +335,24 @@ fn what_is_done_by_the_clock_can_wait_for_a_moment_that_others_have_as_well() {
         pair.run(Beat::STEP + MS / 3);
     }
     assert!(nearest >= Beat::NEAR, "{nearest:?}");
+}
+
+#[test]
+fn what_paces_packets_does_not_wait_so_a_probe_of_the_network_has_no_gap() {
+    for offset in (0..33).step_by(4) {
+        // given a session that sends and receives pictures, so that all that it does by the clock is due now and then
+        let mut pair = Pair::connected();
+        pair.run(offset * MS);
+        for n in 0..200_u32 {
+            pair.far.send_picture(0, pair.now, u64::from(n) * 3_000, &vp8_frame(n == 0, n, 1_000));
+            pair.turn_far();
+            pair.send(SendTrack::Layer(1), Codec::Vp8, vp8_frame(n == 0, n, 2_000));
+            pair.step(Input::Timeout);
+            pair.run(33 * MS);
+        }
+        // then the probe that str0m makes of it each five seconds leaves in its steps of 2 ms
+        let probe = |two: &&[Instant]| (MS..3 * MS).contains(&(two[1] - two[0]));
+        let steps = pair.left.windows(2).filter(probe).filter(|two| two[0] > pair.epoch + 4_500 * MS).count();
+        assert!(steps >= 5, "{steps} steps, begun {offset} ms later");
+    }
 }
