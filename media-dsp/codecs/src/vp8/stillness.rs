@@ -74,7 +74,7 @@ mod tests {
         for (y, line) in (0..).zip(view.planes()[0].chunks_mut(stride)) {
             for (x, luma) in (0..).zip(line) {
                 let person = (100..260).contains(&y) && (walked..walked + 60).contains(&x);
-                let stripe = if (x + moved) / 32 % 2 == 0 { 90 } else { 160 };
+                let stripe = if ((x + moved) / 32).is_multiple_of(2) { 90 } else { 160 };
                 *luma = if person { 30 } else { stripe };
             }
         }
