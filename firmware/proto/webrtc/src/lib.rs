@@ -15,6 +15,7 @@ mod clock;
 mod incoming;
 mod keyframes;
 mod outgoing;
+mod patience;
 mod peer;
 mod sound;
 mod stats;

@@ -16,6 +16,7 @@ use crate::cap::{Cap, Class};
 use crate::clock::PeerClock;
 use crate::incoming::{Delivery, Slot};
 use crate::outgoing::{Outgoing, Verdict};
+use crate::patience::Patience;
 use crate::stats::TrackStats;
 use crate::unsent::Unsent;
 use base::leg::Direction;
@@ -33,10 +34,7 @@ use str0m::media::{
     SimulcastLayer,
 };
 use str0m::net::{Protocol, Receive};
-use str0m::{
-    Candidate, Event as RtcEvent, IceConnectionState, Input as RtcInput, Output as RtcOutput, PacerReason,
-    Reason, Rtc,
-};
+use str0m::{Candidate, Event as RtcEvent, IceConnectionState, Input as RtcInput, Output as RtcOutput, Rtc};
 
 /// Longest from the answer until the session stands.
 pub const CONNECT: Duration = Duration::from_secs(20);
@@ -55,8 +53,6 @@ const OUTPUTS: usize = 20_000;
 const SOON: Duration = Duration::from_micros(10);
 /// First bytes of RTP and RTCP (RFC 7983).
 const MEDIA: std::ops::RangeInclusive<u8> = 128..=191;
-/// While str0m probes the network its pacer sends every other millisecond; so long after it did it may be at it.
-const PROBING: Duration = Duration::from_millis(20);
 /// str0m's "never".
 const NEVER: Duration = Duration::from_secs(24 * 3600);
 
@@ -268,8 +264,7 @@ pub struct Peer {
     stats: Vec<TrackStats>,
     round_trip: Option<Duration>,
     expected_loss: ExpectedLoss,
-    /// When its pacer last wanted to send for a probe.
-    probed: Option<Instant>,
+    patience: Patience,
 }
 
 impl Peer {
@@ -333,7 +328,7 @@ impl Peer {
             stats: Vec::new(),
             round_trip: None,
             expected_loss: ExpectedLoss::default(),
-            probed: None,
+            patience: Patience::default(),
         };
         Ok((peer, offer.to_sdp_string()))
     }
@@ -513,7 +508,7 @@ impl Peer {
         for _ in 0..OUTPUTS {
             match self.rtc.poll_output() {
                 Ok(RtcOutput::Timeout(at)) => {
-                    return (at.saturating_duration_since(self.now) < NEVER).then(|| self.patient(at));
+                    return (at.saturating_duration_since(self.now) < NEVER).then(|| self.wake(at));
                 }
                 Ok(RtcOutput::Transmit(transmit)) => {
                     self.exit(transmit.destination, transmit.contents.into(), sink);
@@ -530,20 +525,11 @@ impl Peer {
         Some(self.now)
     }
 
-    /// When str0m, which wants to be woken `at` this moment, is. What it has to do by the clock while the session stands, feedback and its
-    /// estimates, can wait a little, and be done with the next packet; what its pacer lets through can't. It names the
-    /// first reason alone, so while it probes nothing waits: a probe with a gap measures a slow network.
-    fn patient(&mut self, at: Instant) -> Instant {
-        let reason = self.rtc.last_timeout_reason();
-        if matches!(reason, Reason::Pacer(PacerReason::Probe1 | PacerReason::Probe2)) {
-            self.probed = Some(self.now);
-        }
-        let probes = self.probed.is_some_and(|probed| self.now < probed + PROBING);
+    /// When str0m, which wants to be woken `at` this moment, is.
+    fn wake(&mut self, at: Instant) -> Instant {
+        let patient = self.patience.wake(self.now, at, self.rtc.last_timeout_reason());
         let stands = matches!(self.state, State::Connected { .. });
-        if !stands || probes || matches!(reason, Reason::Pacer(_)) || at <= self.now + SOON {
-            return at;
-        }
-        at.max(self.now + Beat::NEAR)
+        if stands && at > self.now + SOON { patient } else { at }
     }
 
     /// A datagram wants out.
