@@ -106,6 +106,21 @@ impl Service {
         named(name, || self.threads())
     }
 
+    /// The thread of this name, once it waits for something: one that is stopped in the middle of a deed may hold what others need to log that
+    /// it stands still.
+    fn idle_thread(&self, name: &str) -> Pid {
+        let thread = self.thread(name);
+        let stat = format!("/proc/{}/task/{thread}/stat", self.child.id());
+        // proc(5): the state is the first letter behind the name.
+        let sleeps = || std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") S "));
+        let deadline = Instant::now() + PATIENCE;
+        while !sleeps() {
+            assert!(Instant::now() < deadline, "{name} never waits");
+            std::thread::yield_now();
+        }
+        thread
+    }
+
     /// The worker's process of this name.
     fn worker(&self, name: &str) -> Pid {
         named(name, || {
@@ -159,7 +174,7 @@ fn any_one_thread_that_stands_still_is_named_and_the_daemon_is_fed_no_longer_unt
     ] {
         let service = Service::start();
         service.hears("READY=1");
-        let held = service.thread(thread);
+        let held = service.idle_thread(thread);
         ptrace::seize(held, ptrace::Options::empty()).expect("attached");
         ptrace::interrupt(held).expect("told to stop");
         waitpid(held, Some(WaitPidFlag::__WALL)).expect("stopped");
