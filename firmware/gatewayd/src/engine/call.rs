@@ -38,7 +38,7 @@ pub struct Call {
     caller_sockets: [PooledUdp; 4],
     conference_socket: Option<PooledUdp>,
     received: HashMap<(Side, StreamId), RecvStream>,
-    /// That of the conference's pictures which nothing else waits for: its main one, as a rule.
+    /// That of the conference's pictures which are worked on as soon as they come: its main one, as a rule.
     pace: Pace,
     wakes: Wakes,
     /// Work of the turn in hand; empty between turns.
@@ -158,23 +158,24 @@ impl Call {
     /// When it is to be turned next: what is near when it wants to be, what can wait at a moment of its beat; its conference's leg at one at which
     /// its socket is looked at as well.
     pub fn wake(&self, now: Instant, beat: Beat) -> Option<Instant> {
-        let (all, conference) = (Moments { rests: None, ..self.moments() }, self.moments());
-        let near = now + Beat::NEAR;
+        let parts = self.conference_socket.as_ref().and_then(|socket| socket.udp.reading().parts());
+        let conference = self.moments(parts.unwrap_or(QUARTERS));
+        let (all, near) = (Moments { rests: None, ..conference }, now + Beat::NEAR);
         let kept = |at: Instant, moments: Moments| if at < near { at } else { moments.at_or_after(beat, at) };
         let Wakes { machine, caller, conference: leg } = self.wakes;
         let others = earliest(machine, caller).map(|at| kept(at, all));
         earliest(others, leg.map(|at| kept(at, conference)))
     }
 
-    fn moments(&self) -> Moments {
-        let conference = self.conference_socket.as_ref().and_then(|socket| socket.udp.reading().parts());
-        Moments { parts: conference.unwrap_or(QUARTERS), rests: self.pace.rests() }
+    /// So many moments in each step of the beat; fewer while the conference rests.
+    fn moments(&self, parts: u32) -> Moments {
+        Moments { parts, rests: self.pace.rests() }
     }
 
     /// The moments at which one of its sockets is looked at, if that is not told of.
     pub fn looks_at(&mut self, side: Side, port: Port) -> Option<Moments> {
         let parts = self.socket(side, port)?.udp.reading().parts()?;
-        Some(Moments { parts, rests: self.pace.rests() })
+        Some(self.moments(parts))
     }
 
     /// Gives it the conference leg it asked for.
@@ -240,8 +241,7 @@ impl Call {
     pub fn looks(&self) -> Option<Moments> {
         let [sound, ..] = &self.caller_sockets;
         let sockets = std::iter::once(sound).chain(&self.conference_socket);
-        let parts = sockets.filter_map(|socket| socket.udp.reading().parts()).max()?;
-        Some(Moments { parts, rests: self.pace.rests() })
+        sockets.filter_map(|socket| socket.udp.reading().parts()).max().map(|parts| self.moments(parts))
     }
 
     fn transmit(&mut self, side: Side, packet: Transmit) {
