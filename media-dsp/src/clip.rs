@@ -206,7 +206,7 @@ mod tests {
         for rate in [8_000, 11_025, 16_000, 22_050, 44_100, 48_000] {
             let clip = Clip::from_pcm(rate, &tone(rate, 1_000.0, 1.0)).expect("a clip");
             assert_eq!(clip.duration(), Duration::from_millis(1_400), "{rate}");
-            let (mut decoder, mut sound) = (opus::Decoder::new().expect("a decoder"), Vec::new());
+            let (mut decoder, mut sound) = (opus::Decoder::new(opus::RATE).expect("a decoder"), Vec::new());
             clip.packets().iter().for_each(|packet| decoder.decode(packet, &mut sound).expect("decoded"));
             let heard = kernels::sound::tone(&sound[9_600..43_200], 1_000.0, 48_000.0);
             assert!((heard - 0.244).abs() < 0.02, "{rate}: {heard}");

@@ -93,6 +93,68 @@ fn a_mix_is_coded_as_wide_as_its_widest_voice_and_no_wider() {
     assert!(widths[110..].iter().all(|width| *width >= 12_000), "somebody with Opus comes: {widths:?}");
 }
 
+/// The loudest that a source was told to be, in dBov, from `from` on.
+fn loudest(rig: &Rig, from: Duration) -> i8 {
+    let levels = rig.reports.iter().filter_map(|(at, report)| match report {
+        Report::Level { dbov, .. } if *at >= from => Some(*dbov),
+        _ => None,
+    });
+    levels.max().unwrap()
+}
+
+#[test]
+fn opus_is_decoded_as_wide_as_its_widest_listener_hears_and_no_wider() {
+    let mut rig = Rig::new();
+    rig.add_source(1, SourceKind::Sound);
+    rig.apply([mix(10, Codec::G722, &[1], None)]);
+    // above all that G.722 has, so that it tells who decodes it
+    let mut microphone = Microphone::new(Codec::Opus, 10_000.0, 0.4);
+    let mut speak = |rig: &mut Rig, packets: std::ops::Range<u64>| {
+        for n in packets {
+            rig.go(ms(n * 20));
+            let now = rig.now();
+            rig.frame(1, microphone.speak(ms(20), now, now));
+        }
+    };
+    speak(&mut rig, 0..50);
+    assert!(loudest(&rig, ms(200)) < -60, "decoded for G.722: {}", loudest(&rig, ms(200)));
+
+    rig.apply([mix(11, Codec::Opus, &[1], None)]);
+    speak(&mut rig, 50..100);
+    let (heard, rate) = listen(&rig.frames(11));
+    let late = &heard[heard.len() / 2..];
+    assert!((tone(late, 10_000.0, rate as f32) - 0.4).abs() < 0.07, "somebody with Opus hears all of it");
+    let (heard, _) = listen(&rig.frames(10));
+    assert!(energy(&heard[heard.len() * 3 / 4..]) < 1e-4, "nothing of it folds into what G.722 has");
+
+    rig.apply([Step::RemoveSink(SinkId(11))]);
+    speak(&mut rig, 100..150);
+    assert!(loudest(&rig, ms(2_200)) > -15, "nobody's decoder begins anew because somebody else left");
+}
+
+#[test]
+fn who_listens_already_hears_no_gap_when_somebody_comes_who_hears_more() {
+    let mut rig = Rig::new();
+    rig.add_source(1, SourceKind::Sound);
+    rig.apply([mix(10, Codec::G722, &[1], None)]);
+    let mut microphone = Microphone::new(Codec::Opus, 440.0, 0.4);
+    for n in 0..100 {
+        if n == 50 {
+            rig.apply([mix(11, Codec::Opus, &[1], None)]);
+        }
+        rig.go(ms(n * 20));
+        let now = rig.now();
+        rig.frame(1, microphone.speak(ms(20), now, now));
+    }
+    let frames = rig.frames(10);
+    assert!((99..=101).contains(&frames.len()), "{} packets", frames.len());
+    let (heard, rate) = listen(&frames);
+    let late = &heard[rate as usize / 4..];
+    let weakest = late.chunks_exact(rate as usize / 50).map(|block| energy(block).sqrt()).fold(1.0, f32::min);
+    assert!(weakest > 0.1, "a hole, {weakest}");
+    assert!(click(late, 440.0, 0.4, rate) < 4.0, "it clicks: {}", click(late, 440.0, 0.4, rate));
+}
+
 #[test]
 fn nobody_hears_himself_and_everybody_hears_the_others() {
     let mut rig = Rig::new();

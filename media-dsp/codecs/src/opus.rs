@@ -1,34 +1,36 @@
-//! Opus (RFC 6716) by libopus, mono at 48 kHz; stereo that comes is mixed down by the library.
+//! Opus (RFC 6716) by libopus, mono; stereo that comes is mixed down by the library.
 
 use crate::{AudioDecoder, AudioEncoder, DecodeError, EncodeError, MAX_SOUND_BYTES};
 use opus::{Application, Bandwidth, Bitrate, Channels, Signal};
 
-/// Samples per second, in and out.
+/// Samples per second of an encoder, and of a decoder for all that there is to hear.
 pub const RATE: u32 = 48_000;
-/// Most samples in a packet: 120 ms (RFC 6716 2.1.4).
-const MAX_SAMPLES: usize = 5760;
 /// From so many bits per second on speech goes by the transform coder (CELT), for which RFC 6716 2.1.1 has 48 to 64 kbit/s even for full-band
 /// music in mono. A block of wide-band speech takes it 51 us in place of SILK's 129, or 184 with FEC, which SILK alone knows. Times
 /// were measured; nobody has listened.
 const TRANSFORM_BPS: i32 = 40_000;
-/// 2.5 ms, the step of concealment.
-const STEP: usize = 120;
 
 /// An Opus decoder of one stream.
 #[derive(Debug)]
 pub struct Decoder {
     inner: opus::Decoder,
+    rate: u32,
+    /// 120 ms, the most there is in a packet (RFC 6716 2.1.4).
     block: Vec<f32>,
+    /// Samples in 2.5 ms, the step of concealment.
+    step: usize,
 }
 
 impl Decoder {
-    /// A decoder that has heard nothing yet.
+    /// A decoder that has heard nothing yet and gives `rate` samples per second, whatever the sender has: 8, 12, 16, 24 or 48 thousand. What is
+    /// not heard at a lower one costs less: most speech comes at 16 kHz, and a third of its time goes into making 48 of it.
     ///
     /// # Errors
-    /// [`DecodeError::Broken`] with the library's code if there is no memory for one.
-    pub fn new() -> Result<Self, DecodeError> {
-        let inner = opus::Decoder::new(RATE, Channels::Mono).map_err(broken)?;
-        Ok(Self { inner, block: vec![0.0; MAX_SAMPLES] })
+    /// [`DecodeError::Broken`] with the library's code if there is no such rate, or no memory for a decoder.
+    pub fn new(rate: u32) -> Result<Self, DecodeError> {
+        let inner = opus::Decoder::new(rate, Channels::Mono).map_err(broken)?;
+        let step = rate as usize / 400;
+        Ok(Self { inner, rate, block: vec![0.0; 48 * step], step })
     }
 }
 
@@ -38,7 +40,7 @@ fn broken(error: opus::Error) -> DecodeError {
 
 impl AudioDecoder for Decoder {
     fn rate(&self) -> u32 {
-        RATE
+        self.rate
     }
 
     fn decode(&mut self, packet: &[u8], out: &mut Vec<f32>) -> Result<(), DecodeError> {
@@ -57,7 +59,7 @@ impl AudioDecoder for Decoder {
     fn conceal(&mut self, samples: usize, out: &mut Vec<f32>) {
         let end = out.len() + samples;
         while out.len() < end {
-            let wanted = (end - out.len()).min(MAX_SAMPLES).next_multiple_of(STEP).min(MAX_SAMPLES);
+            let wanted = (end - out.len()).next_multiple_of(self.step).min(self.block.len());
             match self.inner.decode_float(&[], &mut self.block[..wanted], false) {
                 Ok(made) if made > 0 => out.extend_from_slice(self.block.get(..made).unwrap_or_default()),
                 _ => break,
@@ -67,8 +69,9 @@ impl AudioDecoder for Decoder {
     }
 
     fn recover(&mut self, next: &[u8], samples: usize, out: &mut Vec<f32>) {
-        let usable =
-            samples.is_multiple_of(STEP) && (STEP..=MAX_SAMPLES).contains(&samples) && !next.is_empty();
+        let usable = samples.is_multiple_of(self.step)
+            && (self.step..=self.block.len()).contains(&samples)
+            && !next.is_empty();
         if usable
             && next.len() <= MAX_SOUND_BYTES
             && let Ok(made) = self.inner.decode_float(next, &mut self.block[..samples], true)

@@ -11,7 +11,11 @@ type Pair = (&'static str, Box<dyn AudioEncoder>, Box<dyn AudioDecoder>);
 
 fn pairs() -> Vec<Pair> {
     vec![
-        ("opus", Box::new(opus::Encoder::new(32_000).unwrap()), Box::new(opus::Decoder::new().unwrap())),
+        (
+            "opus",
+            Box::new(opus::Encoder::new(32_000).unwrap()),
+            Box::new(opus::Decoder::new(opus::RATE).unwrap()),
+        ),
         ("G722", Box::new(g722::Encoder::default()), Box::new(g722::Decoder::default())),
         ("PCMA", Box::new(g711::Encoder::new(g711::Law::A)), Box::new(g711::Decoder::new(g711::Law::A))),
         ("PCMU", Box::new(g711::Encoder::new(g711::Law::Mu)), Box::new(g711::Decoder::new(g711::Law::Mu))),
@@ -108,7 +112,7 @@ fn opus_recovers_a_lost_packet_from_the_one_after_it() {
         .collect();
     let lost = 27;
     let strength = |recover: bool| {
-        let mut decoder = opus::Decoder::new().unwrap();
+        let mut decoder = opus::Decoder::new(opus::RATE).unwrap();
         let mut out = Vec::new();
         for (n, packet) in packets.iter().enumerate().take(lost + 2) {
             match n {
@@ -125,7 +129,8 @@ fn opus_recovers_a_lost_packet_from_the_one_after_it() {
 
 #[test]
 fn opus_goes_over_to_the_coder_that_knows_fec_when_packets_get_lost_and_back_without_a_seam() {
-    let (mut encoder, mut decoder) = (opus::Encoder::new(48_000).unwrap(), opus::Decoder::new().unwrap());
+    let (mut encoder, mut decoder) =
+        (opus::Encoder::new(48_000).unwrap(), opus::Decoder::new(opus::RATE).unwrap());
     // RFC 6716 3.1: configurations from 16 on are CELT's
     let coder = |packet: &[u8]| if packet[0] >> 3 >= 16 { "CELT" } else { "SILK" };
     let (mut out, mut coders) = (Vec::new(), Vec::new());

@@ -23,6 +23,7 @@ use base::{Codec, EncodedFrame, MediaTime, Size};
 use bytes::Bytes;
 use codecs::{AudioEncoder, EncodeError, g711, g722, opus};
 use kernels::{Resampler, sound};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -153,6 +154,16 @@ impl Mix {
                 None => Input { source, at: None, spare: usize::MAX, since: MediaTime(0) },
             });
         }
+    }
+
+    /// What it hears.
+    pub fn sources(&self) -> impl Iterator<Item = SourceId> {
+        self.inputs.iter().map(|input| input.source)
+    }
+
+    /// Samples per second of what is heard of it.
+    pub fn rate(&self) -> u32 {
+        self.encoder.rate()
     }
 
     pub fn set_bitrate(&mut self, bps: u32) {
@@ -358,7 +369,13 @@ fn is_live(source: &SoundSource, now: MediaTime) -> bool {
 
 impl Input {
     /// Reads a block and moves on, cutting out sound that has been over for too long.
-    fn read(&mut self, source: &SoundSource, from: u64, block: usize, now: MediaTime) -> Vec<f32> {
+    fn read<'a>(
+        &mut self,
+        source: &'a SoundSource,
+        from: u64,
+        block: usize,
+        now: MediaTime,
+    ) -> Cow<'a, [f32]> {
         let over = (source.end.saturating_sub(from) as usize).saturating_sub(block);
         self.spare = self.spare.min(over);
         let backlog = MAX_BACKLOG + source.packet;
@@ -371,16 +388,18 @@ impl Input {
         } else {
             0
         };
-        let mut samples = source.samples(from, block).to_vec();
+        let mut samples = Cow::Borrowed(source.samples(from, block));
         if cut > 0 {
             let after = source.samples(from + cut as u64, block);
-            for (i, (old, new)) in samples.iter_mut().zip(after).enumerate() {
+            for (i, (old, new)) in samples.to_mut().iter_mut().zip(after).enumerate() {
                 let share = (i as f32 / FADE as f32).min(1.0);
                 *old = *old * (1.0 - share) + new * share;
             }
             (self.spare, self.since) = (usize::MAX, now);
         }
-        samples.resize(block, 0.0);
+        if samples.len() < block {
+            samples.to_mut().resize(block, 0.0);
+        }
         self.at = Some(from + (cut + block) as u64);
         samples
     }

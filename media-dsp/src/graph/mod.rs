@@ -137,7 +137,10 @@ impl Graph {
 
     fn command(&mut self, at: &Moment, command: Command, report: &mut dyn FnMut(Report)) {
         match command {
-            Command::Apply(steps) => steps.into_iter().for_each(|step| self.apply(at, step, report)),
+            Command::Apply(steps) => {
+                steps.into_iter().for_each(|step| self.apply(at, step, report));
+                self.tell_who_hears();
+            }
             Command::Frame { source, frame } => self.frame(at, source, &frame, report),
             Command::ForceKey { sink } => self.force_key(at.now, sink),
             Command::Bitrate { sink, bps } => self.set_bitrate(at.now, sink, bps),
@@ -168,6 +171,18 @@ impl Graph {
         let stamp = Stamp { captured: source.captured, arrived: source.arrived };
         for canvas in self.canvases.values_mut() {
             canvas.moved(at, id, stamp);
+        }
+    }
+
+    /// Tells each sound how wide it is heard: it is decoded no wider.
+    fn tell_who_hears(&mut self) {
+        self.sounds.values_mut().for_each(SoundSource::unhear);
+        for mix in self.mixes.values() {
+            for source in mix.sources() {
+                if let Some(sound) = self.sounds.get_mut(&source) {
+                    sound.hear_at(mix.rate());
+                }
+            }
         }
     }
 

@@ -1,4 +1,5 @@
-//! A sound source: decoded once to 48 kHz, kept for a fifth of a second so that each mix reads at its own place.
+//! A sound source: decoded once, as wide as its widest listener hears, and brought to 48 kHz; kept for a fifth of a second so that each mix
+//! reads at its own place.
 //!
 //! ```text
 //!  packet ─▶ decode ─▶ resample ─▶ │ track: samples numbered from 0 │ ◀─ mixes read by number
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 /// Samples per second of all sound inside.
 pub(crate) const RATE: u32 = 48_000;
+/// The least that a codec with several rates is decoded to, in samples per second.
+const NARROWEST: u32 = 8_000;
 /// How much of a track is kept.
 const KEPT: usize = RATE as usize / 5;
 /// How long ago silence was captured before anybody was heard, and what the box itself says: longer than sound is on its way, because
@@ -28,6 +31,8 @@ const USUAL: usize = RATE as usize / 50;
 pub(super) struct SoundSource {
     source: SourceId,
     decoder: Option<(Codec, Box<dyn AudioDecoder>, Resampler)>,
+    /// Samples per second of its widest listener; 0 if it has none.
+    heard_at: u32,
     track: Vec<f32>,
     /// Number of the sample after the last.
     pub end: u64,
@@ -74,6 +79,7 @@ impl SoundSource {
         Self {
             source,
             decoder: None,
+            heard_at: 0,
             track: Vec::new(),
             end: 0,
             packet: USUAL,
@@ -127,6 +133,16 @@ impl SoundSource {
         self.decoder.as_ref().map(|(_, decoder, _)| decoder.rate())
     }
 
+    /// Nobody listens to it, as far as is known; each who does says so with [`hear_at`](Self::hear_at).
+    pub fn unhear(&mut self) {
+        self.heard_at = 0;
+    }
+
+    /// Somebody listens who hears so many samples per second.
+    pub fn hear_at(&mut self, rate: u32) {
+        self.heard_at = self.heard_at.max(rate);
+    }
+
     /// Says `clip` from `now` on.
     pub fn play(&mut self, now: MediaTime, clip: Clip) {
         self.playing = Some(Playing { clip, at: 0, next: now });
@@ -177,11 +193,20 @@ impl SoundSource {
         ((gap + packet / 2).as_nanos() / packet.as_nanos()).min(u128::from(MAX_LOST)) as u32
     }
 
+    /// Has a decoder for `codec`, one that gives no more than somebody hears. Where it must give more from now on it begins anew, which those
+    /// who listen already may notice, once. So one that gives more than it must is kept.
     fn prepare(&mut self, codec: Codec) -> Result<(), DecodeError> {
-        if self.decoder.as_ref().is_some_and(|(current, ..)| *current == codec) {
+        let rate = match codec {
+            Codec::Opus => self.heard_at.clamp(NARROWEST, RATE),
+            _ => 0,
+        };
+        let kept = |(current, decoder, _): &(Codec, Box<dyn AudioDecoder>, _)| {
+            *current == codec && decoder.rate() >= rate
+        };
+        if self.decoder.as_ref().is_some_and(kept) {
             return Ok(());
         }
-        let decoder = make(codec)?;
+        let decoder = make(codec, rate)?;
         let resampler = Resampler::new(decoder.rate(), RATE).ok_or(DecodeError::Broken(0))?;
         self.decoder = Some((codec, decoder, resampler));
         Ok(())
@@ -321,9 +346,10 @@ pub(super) fn samples_time(samples: u64) -> Duration {
     Duration::from_nanos(samples.saturating_mul(1_000_000_000 / 1000) / (u64::from(RATE) / 1000))
 }
 
-fn make(codec: Codec) -> Result<Box<dyn AudioDecoder>, DecodeError> {
+/// `rate` is for codecs that have several.
+fn make(codec: Codec, rate: u32) -> Result<Box<dyn AudioDecoder>, DecodeError> {
     Ok(match codec {
-        Codec::Opus => Box::new(opus::Decoder::new()?),
+        Codec::Opus => Box::new(opus::Decoder::new(rate)?),
         Codec::G722 => Box::new(g722::Decoder::default()),
         Codec::Pcma => Box::new(g711::Decoder::new(g711::Law::A)),
         Codec::Pcmu => Box::new(g711::Decoder::new(g711::Law::Mu)),

@@ -200,7 +200,7 @@ pub fn lost(codec: Codec, captured: MediaTime) -> EncodedFrame {
 /// What a peer hears in a row of packets, and at which rate.
 pub fn listen(frames: &[(Duration, EncodedFrame)]) -> (Vec<f32>, u32) {
     let mut decoder: Box<dyn AudioDecoder> = match frames[0].1.codec {
-        Codec::Opus => Box::new(opus::Decoder::new().unwrap()),
+        Codec::Opus => Box::new(opus::Decoder::new(opus::RATE).unwrap()),
         Codec::G722 => Box::new(g722::Decoder::default()),
         Codec::Pcma => Box::new(g711::Decoder::new(g711::Law::A)),
         _ => Box::new(g711::Decoder::new(g711::Law::Mu)),

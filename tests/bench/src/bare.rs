@@ -125,7 +125,8 @@ impl Bare {
     }
 
     fn sound(&self) -> Result<f64> {
-        let mut listeners = (0..VOICES).map(|_| opus::Decoder::new()).collect::<Result<Vec<_>, _>>()?;
+        let mut listeners =
+            (0..VOICES).map(|_| opus::Decoder::new(opus::RATE)).collect::<Result<Vec<_>, _>>()?;
         let (mut to_room, mut from_room) = (g722::Encoder::default(), g722::Decoder::default());
         let mut to_conference = opus::Encoder::new(OPUS_BPS)?;
         let down = Resampler::new(48_000, 16_000).context("no resampler")?;
