@@ -66,7 +66,10 @@ impl Resampler {
     /// How much later a sound comes out than it went in, in output samples.
     #[must_use]
     pub fn delay(&self) -> usize {
-        SIDE * self.up.max(self.down) / self.down
+        match (self.up, self.down) {
+            (1, 1) => 0,
+            (up, _) => SIDE * up,
+        }
     }
 
     /// Appends the resampled `block` to `out`: `block.len() * to / from` samples. When going down, a block must be a
@@ -195,12 +198,47 @@ mod tests {
 
     #[test]
     fn the_delay_is_as_told() {
-        for (from, to) in [(16_000, 48_000), (48_000, 16_000), (8_000, 48_000), (48_000, 8_000)] {
+        for (from, to) in
+            [(16_000, 48_000), (48_000, 16_000), (8_000, 48_000), (48_000, 8_000), (48_000, 48_000)]
+        {
             let mut click = vec![0.0; from as usize / 10];
             click[0] = 1.0;
             let out = through(from, to, &click);
             let peak = (0..out.len()).max_by(|&a, &b| out[a].abs().total_cmp(&out[b].abs())).unwrap();
             assert_eq!(peak, Resampler::new(from, to).unwrap().delay(), "{from} to {to}");
+        }
+    }
+
+    /// Each output sample as the sum that defines it: zeros between the input's samples, the filter, and all but every so manieth left out.
+    fn by_definition(from: u32, to: u32, sound: &[f32]) -> Vec<f32> {
+        let (up, down) = ((to / from).max(1) as usize, (from / to).max(1) as usize);
+        let filter = low_pass(up.max(down), up as f64);
+        let sample = |at: usize| if at.is_multiple_of(up) { sound[at / up] } else { 0.0 };
+        let output = |n: usize| {
+            let newest = n * down;
+            filter.iter().enumerate().take(newest + 1).map(|(back, tap)| tap * sample(newest - back)).sum()
+        };
+        (0..sound.len() * up / down).map(output).collect()
+    }
+
+    #[test]
+    fn blocks_of_any_length_make_what_the_filter_makes_of_the_whole() {
+        for (from, to) in [(16_000, 48_000), (48_000, 16_000), (8_000, 48_000), (48_000, 8_000)] {
+            let down = (from / to).max(1) as usize;
+            let mut resampler = Resampler::new(from, to).unwrap();
+            let (mut sound, mut out) = (Vec::new(), Vec::new());
+            for length in [1, 5, 0, 17, 16, 20, 33, 2, 160, 31] {
+                let block: Vec<f32> =
+                    sine(700.0, from, sound.len() + length * down).split_off(sound.len()).to_vec();
+                // what is beyond whole output samples is left out
+                let beyond = &[1.0; 5][..down - 1];
+                resampler.process(&[&block[..], beyond].concat(), &mut out);
+                sound.extend(block);
+            }
+            let wanted = by_definition(from, to, &sound);
+            assert_eq!(out.len(), wanted.len(), "{from} to {to}");
+            let off = out.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(off < 1e-5, "{from} to {to}: off by {off}");
         }
     }
 

@@ -18,6 +18,7 @@ mod mix;
 mod pace;
 mod picture;
 mod sound;
+mod voice;
 
 use crate::Still;
 use crate::message::{
@@ -174,7 +175,7 @@ impl Graph {
         }
     }
 
-    /// Tells each sound how wide it is heard: it is decoded no wider.
+    /// Tells each sound how wide it is heard, so that it need be decoded no wider.
     fn tell_who_hears(&mut self) {
         self.sounds.values_mut().for_each(SoundSource::unhear);
         for mix in self.mixes.values() {

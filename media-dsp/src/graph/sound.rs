@@ -2,22 +2,21 @@
 //! reads at its own place.
 //!
 //! ```text
-//!  packet ─▶ decode ─▶ resample ─▶ │ track: samples numbered from 0 │ ◀─ mixes read by number
+//!  packet ─▶ voice: decode, resample ─▶ │ track: samples numbered from 0 │ ◀─ mixes read by number
 //!  lost   ─▶ noted; made up from the next packet (FEC) if that comes in time, else by concealment when a mix needs it
 //! ```
 
 use super::pace::Moment;
+use super::voice::Voice;
 use crate::clip::{self, Clip};
 use crate::message::{LEVEL_TIME, Listening, Report, SourceId, SourceStats, Stage};
 use base::{Codec, EncodedFrame, MediaTime, Size};
-use codecs::{AudioDecoder, DecodeError, g711, g722, opus};
-use kernels::{Resampler, dtmf, sound};
+use codecs::DecodeError;
+use kernels::{dtmf, sound};
 use std::time::Duration;
 
 /// Samples per second of all sound inside.
 pub(crate) const RATE: u32 = 48_000;
-/// The least that a codec with several rates is decoded to, in samples per second.
-const NARROWEST: u32 = 8_000;
 /// How much of a track is kept.
 const KEPT: usize = RATE as usize / 5;
 /// How long ago silence was captured before anybody was heard, and what the box itself says: longer than sound is on its way, because
@@ -30,7 +29,7 @@ const USUAL: usize = RATE as usize / 50;
 
 pub(super) struct SoundSource {
     source: SourceId,
-    decoder: Option<(Codec, Box<dyn AudioDecoder>, Resampler)>,
+    voice: Option<Voice>,
     /// Samples per second of its widest listener; 0 if it has none.
     heard_at: u32,
     track: Vec<f32>,
@@ -78,7 +77,7 @@ impl SoundSource {
     pub fn new(source: SourceId) -> Self {
         Self {
             source,
-            decoder: None,
+            voice: None,
             heard_at: 0,
             track: Vec::new(),
             end: 0,
@@ -128,9 +127,9 @@ impl SoundSource {
         self.tell_keys(report);
     }
 
-    /// Samples per second of what it takes; `None` before anything came. There is nothing in it above half of that.
+    /// Samples per second of what its sender may send; `None` before anything came. There is nothing in it above half of that.
     pub fn rate(&self) -> Option<u32> {
-        self.decoder.as_ref().map(|(_, decoder, _)| decoder.rate())
+        self.voice.as_ref().map(Voice::source_rate)
     }
 
     /// Nobody listens to it, as far as is known; each who does says so with [`hear_at`](Self::hear_at).
@@ -193,22 +192,10 @@ impl SoundSource {
         ((gap + packet / 2).as_nanos() / packet.as_nanos()).min(u128::from(MAX_LOST)) as u32
     }
 
-    /// Has a decoder for `codec`, one that gives no more than somebody hears. Where it must give more from now on it begins anew, which those
-    /// who listen already may notice, once. So one that gives more than it must is kept.
     fn prepare(&mut self, codec: Codec) -> Result<(), DecodeError> {
-        let rate = match codec {
-            Codec::Opus => self.heard_at.clamp(NARROWEST, RATE),
-            _ => 0,
-        };
-        let kept = |(current, decoder, _): &(Codec, Box<dyn AudioDecoder>, _)| {
-            *current == codec && decoder.rate() >= rate
-        };
-        if self.decoder.as_ref().is_some_and(kept) {
-            return Ok(());
+        if self.voice.as_ref().is_none_or(|voice| voice.codec() != codec) {
+            self.voice = Some(Voice::new(codec, self.heard_at)?);
         }
-        let decoder = make(codec, rate)?;
-        let resampler = Resampler::new(decoder.rate(), RATE).ok_or(DecodeError::Broken(0))?;
-        self.decoder = Some((codec, decoder, resampler));
         Ok(())
     }
 
@@ -220,16 +207,17 @@ impl SoundSource {
         if self.lost == 1 {
             self.make_up(Some(&frame.data));
         }
-        let Some((_, decoder, resampler)) = &mut self.decoder else { return Err(DecodeError::NeedsKey) };
+        let Some(voice) = &mut self.voice else { return Err(DecodeError::NeedsKey) };
+        voice.widen(self.heard_at)?;
         let mut block = Vec::with_capacity(USUAL);
-        decoder.decode(&frame.data, &mut block)?;
+        voice.decode(&frame.data, &mut block)?;
         self.level.note(&block);
         if let Some(keys) = &mut self.keys {
-            keys.hear(decoder.rate(), &block);
+            keys.hear(voice.rate(), &block);
         }
-        self.origin = (self.end, earlier(frame.captured, samples_time(resampler.delay() as u64)));
+        self.origin = (self.end, earlier(frame.captured, samples_time(voice.delay() as u64)));
         let from = self.track.len();
-        resampler.process(&block, &mut self.track);
+        voice.resample(&block, &mut self.track);
         self.packet = self.track.len() - from;
         self.grew(from);
         Ok(())
@@ -244,18 +232,15 @@ impl SoundSource {
 
     fn conceal(&mut self, samples: usize, next: Option<&[u8]>) {
         let from = self.track.len();
-        match &mut self.decoder {
-            Some((_, decoder, resampler)) => {
-                let native = samples * decoder.rate() as usize / RATE as usize;
+        match &mut self.voice {
+            Some(voice) => {
+                let native = samples * voice.rate() as usize / RATE as usize;
                 let mut block = Vec::with_capacity(native);
-                match next {
-                    Some(next) => decoder.recover(next, native, &mut block),
-                    None => decoder.conceal(native, &mut block),
-                }
+                voice.make_up(next, native, &mut block);
                 if let Some(keys) = &mut self.keys {
-                    keys.hear(decoder.rate(), &block);
+                    keys.hear(voice.rate(), &block);
                 }
-                resampler.process(&block, &mut self.track);
+                voice.resample(&block, &mut self.track);
             }
             None => self.track.resize(from + samples, 0.0),
         }
@@ -310,7 +295,7 @@ impl SoundSource {
     }
 
     fn tell_level(&mut self, report: &mut dyn FnMut(Report)) {
-        let rate = self.decoder.as_ref().map_or(RATE, |(_, decoder, _)| decoder.rate());
+        let rate = self.voice.as_ref().map_or(RATE, Voice::rate);
         if self.level.samples as u128 * 1_000_000_000 >= LEVEL_TIME.as_nanos() * u128::from(rate) {
             let Level { energy, samples } = std::mem::take(&mut self.level);
             report(Report::Level { source: self.source, dbov: sound::dbov(energy / samples as f32) });
@@ -344,15 +329,4 @@ pub(super) fn earlier(time: MediaTime, by: Duration) -> MediaTime {
 /// How long `samples` at 48 kHz last.
 pub(super) fn samples_time(samples: u64) -> Duration {
     Duration::from_nanos(samples.saturating_mul(1_000_000_000 / 1000) / (u64::from(RATE) / 1000))
-}
-
-/// `rate` is for codecs that have several.
-fn make(codec: Codec, rate: u32) -> Result<Box<dyn AudioDecoder>, DecodeError> {
-    Ok(match codec {
-        Codec::Opus => Box::new(opus::Decoder::new(rate)?),
-        Codec::G722 => Box::new(g722::Decoder::default()),
-        Codec::Pcma => Box::new(g711::Decoder::new(g711::Law::A)),
-        Codec::Pcmu => Box::new(g711::Decoder::new(g711::Law::Mu)),
-        Codec::H264 | Codec::Vp8 => return Err(DecodeError::Broken(0)),
-    })
 }

@@ -169,6 +169,10 @@ impl Microphone {
         Self { codec, encoder, hz, amplitude, sent: 0 }
     }
 
+    pub fn expect_loss(&mut self, percent: u8) {
+        self.encoder.set_expected_loss(percent);
+    }
+
     pub fn set_amplitude(&mut self, amplitude: f32) {
         self.amplitude = amplitude;
     }
