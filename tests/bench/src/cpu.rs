@@ -95,7 +95,8 @@ pub fn memory(pid: u32) -> Result<Memory> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::Command;
+    use std::io::Read;
+    use std::process::{Command, Stdio};
 
     #[test]
     fn this_process_uses_cpu_and_memory() {
@@ -114,11 +115,17 @@ mod tests {
 
     #[test]
     fn a_program_is_its_process_and_those_it_started() {
-        let mut child = Command::new("sleep").arg("60").spawn().expect("sleep");
+        // it holds a block of 64 MiB as soon as it writes any of it, and waits for a reader
+        let mut dd = Command::new("dd");
+        dd.args(["if=/dev/zero", "bs=64M", "count=1"]).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = dd.spawn().expect("dd");
+        child.stdout.as_mut().expect("a pipe").read_exact(&mut [0]).expect("what it writes");
         let (ourselves, other) = (std::process::id(), child.id());
         let all = family(ourselves);
         assert!(all[0] == ourselves && all.contains(&other), "{all:?} without {other}");
-        assert!(memory_of_program(ourselves).expect("memory").pss > memory(ourselves).expect("memory").pss);
+        let (program, process) = (memory_of_program(ourselves), memory(ourselves));
+        let more = program.expect("memory").pss - process.expect("memory").pss;
+        assert!((60.0..80.0).contains(&more), "{more} MiB more");
         child.kill().and_then(|()| child.wait()).expect("an end");
         assert!(!family(ourselves).contains(&other));
     }
