@@ -22,8 +22,8 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder that has heard nothing yet and gives `rate` samples per second, whatever the sender has: 8, 12, 16, 24 or 48 thousand. What is
-    /// not heard at a lower one costs less: most speech comes at 16 kHz, and a third of its time goes into making 48 of it.
+    /// A decoder that has heard nothing yet and gives `rate` samples per second, whatever the sender has: 8, 12, 16, 24 or 48 thousand. A
+    /// lower one takes less time: most speech is coded at 16 kHz, and is brought to any other by the library.
     ///
     /// # Errors
     /// [`DecodeError::Broken`] with the library's code if there is no such rate, or no memory for a decoder.

@@ -32,7 +32,7 @@ const PASS: f64 = 0.93;
 pub struct Resampler {
     up: usize,
     down: usize,
-    /// One set for each phase of the output or each lane of the input, the last first, so that it runs along the lane.
+    /// One set for each phase of the output or each lane of the input, last tap first, so that it runs along the lane.
     taps: Vec<[f32; TAPS]>,
     /// The input, each lane with the end of what it had before.
     lanes: Vec<Vec<f32>>,
@@ -209,7 +209,7 @@ mod tests {
         }
     }
 
-    /// Each output sample as the sum that defines it: zeros between the input's samples, the filter, and all but every so manieth left out.
+    /// Each output sample as the sum that defines it: zeros between the input's samples, the filter, and of what comes out one in `down` kept.
     fn by_definition(from: u32, to: u32, sound: &[f32]) -> Vec<f32> {
         let (up, down) = ((to / from).max(1) as usize, (from / to).max(1) as usize);
         let filter = low_pass(up.max(down), up as f64);
